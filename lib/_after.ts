@@ -1,0 +1,17 @@
+/** The longest time that a timer of the platform takes; a longer one would fire at once. */
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * Calls `callback` after `milliseconds`, however many; never after `Infinity`.
+ *
+ * @returns A function that calls it off.
+ */
+export function after(milliseconds: number, callback: () => void): () => void {
+  if (milliseconds === Infinity) return () => {};
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (rest: number) => {
+    timer = setTimeout(() => rest > LONGEST ? wait(rest - LONGEST) : callback(), Math.min(Math.max(0, rest), LONGEST));
+  };
+  wait(milliseconds);
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,71 @@
+/**
+ * Says what in a value cannot be sent to a worker, which the engine's own message ("#<Object> could not be cloned") leaves open.
+ * @module
+ */
+
+/**
+ * Where in `value` something cannot be cloned, and what it is, such as `".options.onDone is a function"`; `null` if all of it can. Part of the
+ * worker's program, so it uses nothing from around it.
+ *
+ * @param value What is to be sent.
+ * @param toProcess Whether it goes to another process, where shared memory and the objects of the platform (Blob, MessagePort) cannot follow.
+ */
+export function findUncloneable(value: unknown, toProcess: boolean): string | null {
+  const PLAIN =
+    /^\[object (?:Object|Array|Arguments|Map|Set|Date|RegExp|Error|Boolean|Number|String|BigInt|(?:Big)?(?:Ui|I)nt\d+(?:Clamped)?Array|Float\d+Array|ArrayBuffer|DataView)\]$/;
+  const seen = new Set<unknown>();
+
+  function cloneable(value: unknown): boolean {
+    try {
+      structuredClone(value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function find(value: unknown, path: string): string | null {
+    if (typeof value === "function") return `${path} is a function`;
+    if (typeof value === "symbol") return `${path} is a symbol`;
+    if (typeof value !== "object" || value === null || seen.has(value)) return null;
+    seen.add(value);
+    if (ArrayBuffer.isView(value)) {
+      return toProcess && value.buffer instanceof SharedArrayBuffer ? `${path} is a view of shared memory` : null;
+    }
+    if (value instanceof Map) {
+      for (const [key, item] of value) {
+        const found = find(key, `${path} key`) ?? find(item, `${path}.get(${Deno.inspect(key, { depth: 0 })})`);
+        if (found !== null) return found;
+      }
+    } else if (value instanceof Set) {
+      for (const item of value) {
+        const found = find(item, `${path} member`);
+        if (found !== null) return found;
+      }
+    } else if (value instanceof Error) {
+      return find(value.cause, `${path}.cause`);
+    } else {
+      const tag = Object.prototype.toString.call(value);
+      if (!PLAIN.test(tag)) {
+        const name = tag.slice("[object ".length, -1);
+        const global = (globalThis as Record<string, unknown>)[name];
+        const platform = typeof global === "function" && value instanceof global;
+        if ((toProcess && platform) || !cloneable(value)) return `${path} is a ${name}`;
+      }
+      for (const key of Object.keys(value)) {
+        const step = Array.isArray(value) ? `[${key}]` : `.${key}`;
+        const found = find((value as Record<string, unknown>)[key], path + step);
+        if (found !== null) return found;
+      }
+    }
+    return null;
+  }
+
+  try {
+    return find(value, "");
+  } catch (error) {
+    return ` has a property that throws when it is read: ${
+      error instanceof Error ? error.message : Deno.inspect(error)
+    }`;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The permissions of child processes.
+ * @module
+ */
+
+/** Deno's permissions by the names of their flags: `true` for all of it, or a list of what is allowed. */
+export type PermissionName = "read" | "write" | "net" | "env" | "run" | "sys" | "ffi" | "import";
+
+/** What the tasks of a process pool may do. */
+export type ProcessPermissions =
+  | "none"
+  | "inherit"
+  | { readonly [K in PermissionName]?: boolean | readonly (string | URL)[] };
+
+const NAMES: readonly PermissionName[] = ["read", "write", "net", "env", "run", "sys", "ffi", "import"];
+
+/**
+ * The flags to start a child with, and whether it may read files, at least some.
+ *
+ * @throws {TypeError} If `permissions` names one that Deno does not have.
+ */
+export function childFlags(permissions: ProcessPermissions): { flags: string[]; canRead: boolean } {
+  const granted = permissions === "none" ? {} : permissions === "inherit" ? ownPermissions() : permissions;
+  if (typeof granted !== "object" || granted === null) {
+    throw new TypeError(
+      `Cannot use ${
+        Deno.inspect(permissions)
+      } as permissions: pass "none", "inherit" or an object such as { net: true }`,
+    );
+  }
+  const flags: string[] = [];
+  for (const [name, value] of Object.entries(granted)) {
+    if (!(NAMES as readonly string[]).includes(name)) {
+      throw new TypeError(`Cannot give the permission ${name}: Deno has ${NAMES.join(", ")}`);
+    }
+    if (value === true) flags.push(`--allow-${name}`);
+    else if (Array.isArray(value)) {
+      if (value.length > 0) flags.push(`--allow-${name}=${value.map(toEntry).join(",")}`);
+    } else if (value !== false && value !== undefined) {
+      throw new TypeError(`Cannot use ${Deno.inspect(value)} as the permission ${name}: pass true, false or a list`);
+    }
+  }
+  return { flags, canRead: flags.some((flag) => flag.startsWith("--allow-read")) };
+}
+
+function toEntry(entry: string | URL): string {
+  // A comma in an entry is written twice on the command line.
+  return (entry instanceof URL && entry.protocol === "file:" ? decodeURIComponent(entry.pathname) : String(entry))
+    .replaceAll(",", ",,");
+}
+
+/** What this program is allowed as a whole; lists cannot be asked for. */
+function ownPermissions(): { [K in PermissionName]?: boolean } {
+  return Object.fromEntries(
+    NAMES.map((name) => [name, Deno.permissions.querySync({ name } as Deno.PermissionDescriptor).state === "granted"]),
+  );
+}

@@ -1,0 +1,538 @@
+/**
+ * The scheduling core of the pools: a queue of calls, workers that are started as they are needed, and hand-out that adapts to how long calls take.
+ *
+ * What it promises:
+ * - Calls start in the order of their submission, as far as several workers allow an order.
+ * - A call runs once, or never: it is given to a second worker only if the first one has certainly not started it.
+ * - Every task ends: with the call's outcome, cancelled, or with an error that says what came in between.
+ * - Tiny calls travel in batches. A call that takes long holds up no call behind it for more than some milliseconds while a worker is free.
+ * @module
+ */
+
+import { after } from "../_after.ts";
+import { Deque } from "../_deque.ts";
+import { toMilliseconds } from "../_duration.ts";
+import { type BrokenExecutorError, RuntimeError, TimeoutError, WorkerCrashedError, type WorkerExit } from "./errors.ts";
+import type { ShutdownOptions, SubmitOptions } from "./executor.ts";
+import { type FunctionRef, functionRef } from "./_function_ref.ts";
+import { PoolWorker } from "./_pool_worker.ts";
+import { assertCloneable, notCloneable } from "./_not_cloneable.ts";
+import { Task } from "./_task.ts";
+import type { Transport, TransportEvents } from "./_transport.ts";
+
+/** How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up. */
+const AHEAD = 2;
+/** How long a worker may take for what it was given ahead before the rest is taken back, in milliseconds. */
+const STUCK = 5;
+/** How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds. */
+const IDLE = 1000;
+/** After how many workers in a row that died while they started a pool is given up. */
+const MAX_FAILED_STARTS = 3;
+
+/** What a worker runs before its first call. */
+export interface Initializer {
+  readonly ref: FunctionRef;
+  readonly args: readonly unknown[];
+}
+
+/** What distinguishes one pool from another. */
+export interface PoolSettings {
+  /** For messages: `"ThreadPoolExecutor"`. */
+  readonly name: string;
+  readonly workerName: (index: number) => string;
+  readonly maxWorkers: number;
+  readonly initializer: Initializer | undefined;
+  readonly maxTasksPerWorker: number;
+  readonly onWorkerExit: "replace" | "break";
+  readonly Broken: new (message: string, options?: ErrorOptions) => BrokenExecutorError;
+  /** Whether arguments go to another process. */
+  readonly toProcess: boolean;
+  /** Whether calls that a worker has not started can be taken back without waiting. */
+  readonly revokesAtOnce: boolean;
+  /** Whether a worker can be kept from keeping the program alive. */
+  readonly canUnref: boolean;
+  /** Whether a worker can import only the local modules that it was started with. */
+  readonly importsAtStart: boolean;
+  readonly start: (worker: PoolWorker, initializer: Initializer | undefined, events: TransportEvents) => Transport;
+}
+
+/** The workers of all pools of this program that have not ended: what tests look at to see that none is left. */
+export const liveWorkers: Set<PoolWorker> = new Set();
+
+const LOADING = Symbol.for("@skein/skein.loading");
+
+/** Checks a number of workers, tasks and the like. */
+export function positiveInteger(value: unknown, what: string): number {
+  if (!Number.isInteger(value) || (value as number) < 1) {
+    throw new RangeError(`Cannot use ${Deno.inspect(value)} as ${what}: pass a whole number of at least 1`);
+  }
+  return value as number;
+}
+
+/** The initializer of a pool, from its options. */
+export function toInitializer(
+  { initializer, initargs = [] }: {
+    initializer?: ((...args: never[]) => unknown) | undefined;
+    initargs?: readonly unknown[] | undefined;
+  },
+  toProcess: boolean,
+): Initializer | undefined {
+  if (initializer === undefined) return undefined;
+  assertCloneable("the initializer", initargs, toProcess);
+  return { ref: functionRef(initializer), args: [...initargs] };
+}
+
+export class Pool {
+  readonly #settings: PoolSettings;
+  readonly #queue = new Deque<Task>();
+  /** The workers that take calls, or will when they have started. */
+  readonly #workers = new Set<PoolWorker>();
+  /** The workers that get no more calls. */
+  readonly #retired = new Set<PoolWorker>();
+  /** How many tasks have not ended. */
+  #pending = 0;
+  #started = 0;
+  #failedStarts = 0;
+  #dispatching = false;
+  #watching: ReturnType<typeof setTimeout> | undefined;
+  #idling: ReturnType<typeof setTimeout> | undefined;
+  #shutDown = false;
+  #cancelling = false;
+  #broken: BrokenExecutorError | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+  /** The local modules that tasks have needed. */
+  readonly #modules = new Set<string>();
+  /** One listener a signal, however many tasks it is for. */
+  readonly #signals = new Map<AbortSignal, { readonly tasks: Set<Task>; readonly listener: () => void }>();
+
+  constructor(settings: PoolSettings) {
+    const loading = (globalThis as { [LOADING]?: string })[LOADING];
+    if (loading !== undefined) {
+      throw new RuntimeError(
+        `Cannot make a ${settings.name} while a worker imports ${loading}: the worker would start workers without end. ` +
+          `Put the main part of that script under if (import.meta.main) { ... }`,
+      );
+    }
+    this.#settings = settings;
+    if (settings.initializer !== undefined) this.#addModule(settings.initializer.ref);
+  }
+
+  /** Queues a call. */
+  submit(options: SubmitOptions, fn: unknown, args: readonly unknown[], isChunk: boolean): Task {
+    if (this.#broken !== undefined) {
+      throw new this.#settings.Broken(this.#broken.message, { cause: this.#broken.cause });
+    }
+    if (this.#shutDown) throw new RuntimeError("Cannot schedule new futures after shutdown");
+    const { signal, timeout, transfer } = options;
+    signal?.throwIfAborted();
+    const limit = toMilliseconds(timeout, "timeout");
+    if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
+    const ref = functionRef(fn);
+    const task = new Task({ ref, args, isChunk, transfer: transfer ?? [], timeout: limit, signal }, this.#onCancel);
+    this.#addModule(ref);
+    if (signal !== undefined) this.#listen(signal, task);
+    this.#queue.push(task);
+    if (++this.#pending === 1) this.#setRef(true);
+    this.#dispatchSoon();
+    return task;
+  }
+
+  #addModule({ origin }: FunctionRef): void {
+    if (origin.kind === "module" && origin.url.startsWith("file:")) this.#modules.add(origin.url);
+  }
+
+  /** As `Executor.shutdown`. */
+  shutdown({ wait = true, cancelFutures = false }: ShutdownOptions): Promise<void> {
+    this.#shutDown = true;
+    if (cancelFutures) this.#cancelAll();
+    // Somebody waits for the workers to end, though no task does.
+    if (wait) { for (const worker of [...this.#workers, ...this.#retired]) worker.transport.setRef(true); }
+    this.#endIfDone();
+    return wait ? this.#ended.promise : Promise.resolve();
+  }
+
+  /** As `ProcessPoolExecutor.killWorkers`: what is queued is cancelled, what runs ends with its worker. */
+  kill(signal: Deno.Signal, what: string): Promise<void> {
+    this.#shutDown = true;
+    this.#broken ??= new this.#settings.Broken(`The workers were ended by ${what}`);
+    this.#cancelAll();
+    for (const worker of [...this.#workers, ...this.#retired]) {
+      for (const task of worker.tasks()) this.#fail(task, this.#broken);
+      this.#retire(worker);
+      worker.transport.kill(signal);
+    }
+    this.#endIfDone();
+    return Promise.resolve();
+  }
+
+  #cancelAll(): void {
+    this.#cancelling = true;
+    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
+      task.cancel();
+      if (task.cancelled()) task.setRunningOrNotifyCancel();
+    }
+    for (const worker of this.#workers) {
+      if (this.#settings.revokesAtOnce) { for (const task of worker.tasks()) task.cancel(); }
+      else if (worker.count > 1) worker.transport.takeBack();
+    }
+  }
+
+  // -- Handing out
+
+  #dispatchSoon(): void {
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    // What is submitted in one go is handed out in one go.
+    queueMicrotask(() => {
+      this.#dispatching = false;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    const queue = this.#queue;
+    this.#dropDone();
+    if (queue.length === 0 || this.#broken !== undefined) return;
+    let idle = 0;
+    for (const worker of this.#workers) if (worker.count === 0) idle++;
+    const { maxWorkers } = this.#settings;
+    while (idle < queue.length && this.#workers.size < maxWorkers && this.#broken === undefined) {
+      if (!this.#start()) break;
+      idle++;
+    }
+    // First those that have nothing to do; only then ahead, so that no call waits behind another one while a worker is idle.
+    let free = 0;
+    for (const worker of this.#workers) if (worker.ready && worker.count === 0) free++;
+    for (const worker of this.#workers) {
+      if (worker.ready && worker.count === 0) this.#hand(worker, Math.ceil(queue.length / free--));
+    }
+    for (const worker of this.#workers) {
+      if (queue.length === 0) break;
+      if (worker.ready && worker.count > 0 && !worker.stuck && worker.load < AHEAD / 2) {
+        this.#hand(worker, queue.length);
+      }
+    }
+    this.#watch();
+  }
+
+  /** Takes what was cancelled or given up off the front of the queue; with nothing else left, that is all of it. */
+  #dropDone(): void {
+    for (let task = this.#queue.peek(); task?.done(); task = this.#queue.peek()) {
+      this.#queue.shift();
+      if (task.cancelled()) task.setRunningOrNotifyCancel();
+    }
+  }
+
+  /** Gives a worker up to `share` calls: one, or as many as take some milliseconds. */
+  #hand(worker: PoolWorker, share: number): void {
+    const queue = this.#queue;
+    const batch: Task[] = [];
+    let load = worker.load;
+    let transfer: readonly Transferable[] = [];
+    const room = Math.min(share, worker.room);
+    while (batch.length < room) {
+      this.#dropDone();
+      const task = queue.peek();
+      if (task === undefined) break;
+      const { cost, settings } = task;
+      const first = worker.count + batch.length === 0;
+      if (!first && load + cost > AHEAD) break;
+      if (!this.#canImport(worker, settings.ref)) {
+        if (first) this.#retire(worker);
+        break;
+      }
+      if (settings.transfer.length > 0) {
+        if (batch.length > 0) break;
+        transfer = settings.transfer;
+      }
+      queue.shift();
+      task.load = Math.min(cost, AHEAD);
+      load += task.load;
+      batch.push(task);
+      if (transfer.length > 0) break;
+    }
+    if (batch.length > 0) this.#send(worker, batch, transfer);
+    this.#watchTime(worker);
+  }
+
+  #send(worker: PoolWorker, batch: readonly Task[], transfer: readonly Transferable[]): void {
+    try {
+      worker.send(batch, transfer);
+    } catch (cause) {
+      if (batch.length > 1) {
+        for (const task of batch) this.#send(worker, [task], transfer);
+        return;
+      }
+      const [task] = batch as [Task];
+      const { ref, args } = task.settings;
+      this.#fail(task, notCloneable(ref.name, args, this.#settings.toProcess, cause));
+      this.#dispatchSoon();
+    }
+  }
+
+  #canImport(worker: PoolWorker, { origin }: FunctionRef): boolean {
+    return !this.#settings.importsAtStart || origin.kind === "source" || !origin.url.startsWith("file:") ||
+      worker.modules.has(origin.url);
+  }
+
+  // -- Workers
+
+  /** Starts a worker. That it cannot is no harm as long as there are others. */
+  #start(): boolean {
+    const { workerName, maxTasksPerWorker, initializer } = this.#settings;
+    const worker = new PoolWorker(workerName(this.#started++), new Set(this.#modules), maxTasksPerWorker);
+    // What a worker says that makes no sense is the transport's to deal with: it sees the error.
+    const events: TransportEvents = {
+      ready: () => {
+        worker.ready = true;
+        this.#failedStarts = 0;
+        this.#dispatch();
+      },
+      broken: (error) => {
+        const shown = error instanceof Error ? `${error.name}: ${error.message}` : Deno.inspect(error);
+        this.#break(`A worker's initializer threw ${shown}`, error);
+      },
+      succeeded: (seq, duration, value) => this.#settle(worker, seq, duration, (task) => task.setResult(value)),
+      failed: (seq, duration, error) => this.#settle(worker, seq, duration, (task) => task.setException(error)),
+      drained: () => {
+        worker.progressAt = performance.now();
+        this.#closeIfSpent(worker);
+        this.#watchTime(worker);
+        this.#dispatch();
+      },
+      returned: (seqs) => {
+        const tasks = worker.release(seqs);
+        this.#watchTime(worker);
+        this.#takenBack(tasks);
+      },
+      exited: (exit) => this.#exited(worker, exit),
+    };
+    try {
+      worker.transport = this.#settings.start(worker, initializer, events);
+    } catch (error) {
+      if (this.#workers.size > 0) return false;
+      const { message, cause } = error as Error;
+      this.#break(message, cause);
+      return false;
+    }
+    this.#workers.add(worker);
+    liveWorkers.add(worker);
+    return true;
+  }
+
+  #settle(worker: PoolWorker, seq: number, duration: number, set: (task: Task) => void): void {
+    const task = worker.settle(seq);
+    task.learn(duration);
+    // It may have been given up, which was the outcome then.
+    if (!task.done()) {
+      set(task);
+      this.#over(task);
+    }
+  }
+
+  #takenBack(tasks: readonly Task[]): void {
+    for (const task of tasks.toReversed()) {
+      if (task.done()) continue;
+      if (this.#broken !== undefined) this.#fail(task, this.#broken);
+      else if (this.#cancelling) task.cancel();
+      else this.#queue.unshift(task);
+    }
+    this.#dispatch();
+  }
+
+  /** Gives a worker no more calls; it is closed as soon as it has none. */
+  #retire(worker: PoolWorker): void {
+    if (!worker.retired) {
+      worker.retired = true;
+      this.#workers.delete(worker);
+      this.#retired.add(worker);
+    }
+    this.#closeIfSpent(worker);
+  }
+
+  #closeIfSpent(worker: PoolWorker): void {
+    if (worker.count > 0) return;
+    if (worker.retired) worker.transport.close();
+    else if (worker.remaining === 0) {
+      this.#retire(worker);
+      this.#dispatchSoon();
+    }
+  }
+
+  #exited(worker: PoolWorker, exit: WorkerExit & { message: string; cause?: unknown }): void {
+    const expected = worker.retired;
+    worker.stopTimer();
+    this.#workers.delete(worker);
+    this.#retired.delete(worker);
+    liveWorkers.delete(worker);
+    const tasks = worker.tasks();
+    const running = tasks.filter((task) => worker.mayHaveStarted(task));
+    worker.release(tasks.map((task) => task.seq));
+    const { message, cause, ...how } = exit;
+    for (const task of running) {
+      if (task.done()) continue;
+      const last = how.stderr?.trimEnd().split("\n").slice(-5).join("\n");
+      this.#fail(
+        task,
+        new WorkerCrashedError(
+          `The worker ${worker.name} ${message} while it ran ${task.settings.ref.name}${
+            last ? `; its last lines on stderr:\n${last}` : ""
+          }`,
+          { ...how, ...(cause === undefined ? {} : { cause }) },
+        ),
+      );
+    }
+    if (!expected && this.#settings.onWorkerExit === "break") {
+      this.#break(`The worker ${worker.name} ${message}`, cause);
+    }
+    if (!worker.ready && !expected && ++this.#failedStarts === MAX_FAILED_STARTS) {
+      this.#break(`${MAX_FAILED_STARTS} workers in a row died while they started; the last one ${message}`, cause);
+    }
+    this.#takenBack(tasks.filter((task) => !running.includes(task)));
+    this.#endIfDone();
+  }
+
+  /** Gives up: everything that has not started fails, what runs may end. */
+  #break(message: string, cause: unknown): void {
+    if (this.#broken !== undefined) return;
+    this.#broken = new this.#settings.Broken(message, { cause });
+    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
+      if (!task.done()) this.#fail(task, this.#broken);
+    }
+    for (const worker of this.#workers) {
+      worker.transport.takeBack();
+      this.#retire(worker);
+    }
+  }
+
+  // -- Tasks
+
+  readonly #onCancel = (task: Task): void => {
+    this.#over(task);
+    // The worker that had it may have nothing to do now.
+    this.#dispatchSoon();
+  };
+
+  #fail(task: Task, error: unknown): void {
+    if (task.done()) return;
+    task.setException(error);
+    this.#over(task);
+  }
+
+  /** Takes note that a task has its outcome. */
+  #over(task: Task): void {
+    const { signal } = task.settings;
+    if (signal !== undefined) this.#unlisten(signal, task);
+    if (--this.#pending === 0) {
+      clearTimeout(this.#watching);
+      this.#watching = undefined;
+      if (!this.#shutDown) this.#setRef(false);
+      this.#endIfDone();
+    }
+  }
+
+  /** Nobody waits for this task any more: it never runs, or it is stopped as far as that can be done. */
+  #abandon(task: Task, error: unknown): void {
+    if (task.done()) return;
+    const { worker } = task;
+    const gone = worker === undefined || worker.revoke(task);
+    task.setException(error);
+    this.#over(task);
+    if (!gone) {
+      this.#retire(worker);
+      worker.transport.abandon(task.seq);
+    }
+    this.#dispatchSoon();
+  }
+
+  #listen(signal: AbortSignal, task: Task): void {
+    let entry = this.#signals.get(signal);
+    if (entry === undefined) {
+      const tasks = new Set<Task>();
+      entry = {
+        tasks,
+        listener: () => {
+          for (const task of [...tasks]) this.#abandon(task, signal.reason);
+        },
+      };
+      signal.addEventListener("abort", entry.listener, { once: true });
+      this.#signals.set(signal, entry);
+    }
+    entry.tasks.add(task);
+  }
+
+  #unlisten(signal: AbortSignal, task: Task): void {
+    const entry = this.#signals.get(signal);
+    entry?.tasks.delete(task);
+    if (entry?.tasks.size === 0) {
+      signal.removeEventListener("abort", entry.listener);
+      this.#signals.delete(signal);
+    }
+  }
+
+  // -- Time
+
+  /** Keeps an eye on the time limit of the call that a worker runs. */
+  #watchTime(worker: PoolWorker): void {
+    const task = worker.oldest();
+    if (worker.watched === task) return;
+    worker.stopTimer();
+    worker.watched = task;
+    if (task === undefined || task.done()) return;
+    const { ref, timeout } = task.settings;
+    worker.stopTimer = after(
+      timeout,
+      () => this.#abandon(task, new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`)),
+    );
+  }
+
+  /** Takes back what waits behind a call that takes longer than expected. */
+  #watch(): void {
+    if (this.#watching !== undefined || !this.#needsWatch()) return;
+    this.#watching = setTimeout(() => {
+      this.#watching = undefined;
+      if (this.#needsWatch()) {
+        const now = performance.now();
+        for (const worker of this.#workers) {
+          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK) continue;
+          worker.stuck = true;
+          worker.transport.takeBack();
+        }
+      }
+      this.#watch();
+    }, STUCK);
+  }
+
+  #needsWatch(): boolean {
+    let deep = false;
+    // Without shared memory, only what is back in the queue can be cancelled.
+    let someone = !this.#settings.revokesAtOnce || this.#workers.size < this.#settings.maxWorkers;
+    for (const worker of this.#workers) {
+      if (worker.count > 1 && !worker.stuck) deep = true;
+      if (worker.count === 0) someone = true;
+    }
+    return deep && someone;
+  }
+
+  // -- Ending
+
+  #setRef(ref: boolean): void {
+    clearTimeout(this.#idling);
+    for (const worker of this.#workers) worker.transport.setRef(ref);
+    if (ref || this.#settings.canUnref || this.#shutDown) return;
+    const timer = setTimeout(() => {
+      for (const worker of this.#workers) this.#retire(worker);
+    }, IDLE);
+    Deno.unrefTimer(timer);
+    this.#idling = timer;
+  }
+
+  #endIfDone(): void {
+    if (!this.#shutDown || this.#pending > 0) return;
+    clearTimeout(this.#idling);
+    for (const worker of this.#workers) this.#retire(worker);
+    // What was given up before may never end.
+    for (const worker of this.#retired) if (worker.count > 0) worker.transport.kill("SIGKILL");
+    if (this.#retired.size === 0) this.#ended.resolve();
+  }
+}

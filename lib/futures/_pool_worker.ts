@@ -1,0 +1,154 @@
+/**
+ * What a pool knows of one of its workers.
+ * @module
+ */
+
+import type { FunctionRef } from "./_function_ref.ts";
+import { SLOTS } from "./_protocol.ts";
+import type { Task } from "./_task.ts";
+import type { Transport } from "./_transport.ts";
+
+/** How many definitions a worker keeps, before it is told to forget them all. */
+const DEFINITIONS_KEPT = 2000;
+
+/** The calls that a worker holds, and how it fares. */
+export class PoolWorker {
+  readonly name: string;
+  /** The local modules that it could import when it started. */
+  readonly modules: ReadonlySet<string>;
+  /** Set by the pool right after construction, as the transport reports to the pool about this worker. */
+  transport!: Transport;
+
+  /** It has run its initializer and takes calls. */
+  ready = false;
+  /** It gets no more calls, and is closed when it has none. */
+  retired = false;
+  /** What it runs takes much longer than expected: it gets no more calls until it has come through. */
+  stuck = false;
+  /** How many more calls it may be given. */
+  remaining: number;
+  /** How many calls it holds. */
+  count = 0;
+  /** The milliseconds that these are expected to take. */
+  load = 0;
+  /** When it last started a call, as far as the pool knows. */
+  progressAt = performance.now();
+  /** For the time limit of the oldest call. */
+  stopTimer: () => void = () => {};
+  watched: Task | undefined;
+
+  readonly #tasks: (Task | undefined)[] = new Array(SLOTS).fill(undefined);
+  readonly #known = new Set<number>();
+  /** No call before this number is held. */
+  #head = 0;
+  #next = 0;
+
+  constructor(name: string, modules: ReadonlySet<string>, remaining: number) {
+    this.name = name;
+    this.modules = modules;
+    this.remaining = remaining;
+  }
+
+  /** How many more calls it can hold. */
+  get room(): number {
+    return Math.min(this.remaining, SLOTS - 1 - (this.#next - this.#head));
+  }
+
+  /**
+   * Hands the tasks over.
+   *
+   * @throws If an argument cannot be cloned; then nothing was handed over.
+   */
+  send(tasks: readonly Task[], transfer: readonly Transferable[]): void {
+    for (const { settings: { ref } } of tasks) this.#define(ref);
+    this.transport.send(
+      this.#next,
+      tasks.map(({ settings: { ref, args, isChunk } }) => [isChunk ? -ref.id : ref.id, args] as const),
+      transfer,
+    );
+    if (this.count === 0) this.progressAt = performance.now();
+    for (const task of tasks) {
+      task.worker = this;
+      task.seq = this.#next++;
+      this.#tasks[task.seq % SLOTS] = task;
+      this.load += task.load;
+    }
+    this.count += tasks.length;
+    this.remaining -= tasks.length;
+  }
+
+  #define(ref: FunctionRef): void {
+    if (this.#known.has(ref.id)) return;
+    if (this.#known.size === DEFINITIONS_KEPT) {
+      this.#known.clear();
+      this.transport.forget();
+    }
+    this.#known.add(ref.id);
+    this.transport.define(ref);
+  }
+
+  /**
+   * Takes note that a call is over.
+   *
+   * @throws {TypeError} If the worker has no such call: what it says is not to be trusted.
+   */
+  settle(seq: number): Task {
+    const task = this.#release(seq);
+    // Calls run in order, so all before it are over, too.
+    this.#head = Math.max(this.#head, seq + 1);
+    this.stuck = false;
+    return task;
+  }
+
+  /** Takes note that calls were taken back. */
+  release(seqs: readonly number[]): Task[] {
+    return seqs.map((seq) => this.#release(seq));
+  }
+
+  #release(seq: number): Task {
+    const task = this.#tasks[seq % SLOTS];
+    if (task === undefined || task.seq !== seq) throw new TypeError(`call ${seq}, which it does not have`);
+    this.#tasks[seq % SLOTS] = undefined;
+    this.count--;
+    this.load = this.count === 0 ? 0 : this.load - task.load;
+    if (this.count === 0) this.#head = this.#next;
+    task.worker = undefined;
+    return task;
+  }
+
+  /** Takes a call back, if it has not started. */
+  revoke(task: Task): boolean {
+    if (!this.transport.revoke(task.seq)) return false;
+    this.#release(task.seq);
+    return true;
+  }
+
+  isRunning(task: Task): boolean {
+    return this.transport.isRunning(task.seq, this.oldest()?.seq ?? -1);
+  }
+
+  /** Of a worker that is gone: whether it may have started the call. */
+  mayHaveStarted(task: Task): boolean {
+    return this.transport.mayHaveStarted(task.seq, this.oldest()?.seq ?? -1);
+  }
+
+  /** The oldest call that is not over. */
+  oldest(): Task | undefined {
+    if (this.count === 0) return undefined;
+    for (let seq = this.#head; seq < this.#next; seq++) {
+      const task = this.#tasks[seq % SLOTS];
+      if (task !== undefined && task.seq === seq) return task;
+    }
+    return undefined;
+  }
+
+  /** The calls it holds, oldest first. */
+  tasks(): Task[] {
+    const tasks: Task[] = [];
+    for (let seq = this.#head; seq < this.#next; seq++) {
+      const task = this.#tasks[seq % SLOTS];
+      if (task !== undefined && task.seq === seq) tasks.push(task);
+    }
+    return tasks;
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * Workers as child processes of Deno, which talk over their stdin and stdout.
+ * @module
+ */
+
+import v8 from "node:v8";
+import { findUncloneable } from "./_cloneable.ts";
+import { type Codec, makeCodec, type V8 } from "./_codec.ts";
+import { decodeError } from "./_error_codec.ts";
+import { BrokenProcessPoolError, type WorkerExit } from "./errors.ts";
+import type { FunctionRef } from "./_function_ref.ts";
+import { PacketReader } from "./_packet_reader.ts";
+import {
+  type Call,
+  type FromWorker,
+  layOutSlots,
+  SHARED_BYTES,
+  SLOTS,
+  SlotState,
+  slotWord,
+  type ToWorker,
+} from "./_protocol.ts";
+import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
+import { packetWriter, processMainProgram, processTaskProgram } from "./_worker_program.ts";
+
+/** The kinds of frames, as in `processMainProgram`. */
+const FORWARD = 0;
+const RUN = 1;
+const TAKE_BACK = 2;
+
+const HEADER = 16;
+const STDERR_KEPT = 4096;
+/** How long a child has to answer before it is killed without an answer, in milliseconds. */
+const PATIENCE = 25;
+
+const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable);
+
+let mainUrl: string | undefined;
+let taskSource: string | undefined;
+
+/** What a child process is started with. */
+export interface ProcessSettings {
+  /** Deno's permission flags. */
+  readonly flags: readonly string[];
+  /** Modules that the child imports while it may still read, and whether it then gives that permission up. */
+  readonly modules: readonly string[];
+  readonly revokeRead: boolean;
+  readonly env: Readonly<Record<string, string>> | undefined;
+  readonly cwd: string | URL | undefined;
+}
+
+/** A child process, seen from its pool. */
+export class ProcessTransport implements Transport {
+  readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #events: TransportEvents;
+  readonly #key = crypto.getRandomValues(new Uint8Array(16));
+  #stderrTail = "";
+  /** The calls that nobody waits for any more. If the child runs one of them, it is killed. */
+  readonly #doomed = new Set<number>();
+  /** How many answers to `takeBack` are due. */
+  #asked = 0;
+  #patience: ReturnType<typeof setTimeout> | undefined;
+  #ref = true;
+  /** Why the pool ended the child, or what was wrong with what the child sent. */
+  #reason: string | undefined;
+
+  constructor(
+    settings: ProcessSettings,
+    initializer: { ref: FunctionRef; args: readonly unknown[] } | undefined,
+    events: TransportEvents,
+  ) {
+    this.#events = events;
+    mainUrl ??= moduleUrl(
+      `await (${processMainProgram})(${SLOTS}, ${
+        JSON.stringify(SlotState)
+      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES});`,
+    );
+    taskSource ??= `import v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
+    try {
+      this.#child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--quiet", "--no-prompt", "--no-lock", "--no-config", ...settings.flags, mainUrl],
+        ...(settings.env === undefined ? {} : { env: settings.env }),
+        ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (cause) {
+      const why = cause instanceof Deno.errors.NotCapable
+        ? `starting one needs --allow-run=${Deno.execPath()}`
+        : cause instanceof Error
+        ? cause.message
+        : String(cause);
+      throw new BrokenProcessPoolError(`Cannot start a worker process: ${why}`, { cause });
+    }
+    this.#stdin = this.#child.stdin.getWriter();
+    const program = new TextEncoder().encode(taskSource);
+    const start = new Uint8Array(this.#key.length + program.length);
+    start.set(this.#key);
+    start.set(program, this.#key.length);
+    this.#frame(FORWARD, start);
+    if (initializer !== undefined) this.define(initializer.ref);
+    this.#post([
+      "init",
+      initializer === undefined ? null : [initializer.ref.id, initializer.args],
+      settings.modules,
+      settings.revokeRead,
+    ]);
+    this.#supervise();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  define(ref: FunctionRef): void {
+    this.#post(["define", definitionOf(ref)]);
+  }
+
+  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
+    const flat: unknown[] = [];
+    for (const [id, args] of calls) flat.push(id, args);
+    const body = codec.encode(["run", first, flat] satisfies ToWorker);
+    // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
+    if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
+    this.#frame(RUN, body, first, calls.length);
+  }
+
+  forget(): void {
+    this.#post(["forget"]);
+  }
+
+  isRunning(seq: number, head: number): boolean {
+    // The child reports each result before it starts the next call.
+    return seq === head;
+  }
+
+  mayHaveStarted(seq: number, head: number): boolean {
+    return seq === head;
+  }
+
+  revoke(): boolean {
+    // Only the child knows, and nothing can be asked of it without waiting.
+    return false;
+  }
+
+  takeBack(): void {
+    this.#asked++;
+    this.#frame(TAKE_BACK, new Uint8Array(0));
+  }
+
+  abandon(seq: number): void {
+    this.#doomed.add(seq);
+    this.#patience ??= setTimeout(() => this.#kill("SIGKILL"), PATIENCE);
+    this.takeBack();
+  }
+
+  close(): void {
+    this.#reason = "was closed";
+    this.#stdin.close().catch(() => {}); // it may be dead already
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#reason = "was terminated";
+    this.#kill(signal);
+  }
+
+  setRef(ref: boolean): void {
+    if (ref === this.#ref) return;
+    this.#ref = ref;
+    if (ref) this.#child.ref();
+    else this.#child.unref();
+  }
+
+  #post(message: ToWorker): void {
+    this.#frame(FORWARD, codec.encode(message));
+  }
+
+  /** The header: the body's length, the kind, the number of calls, the number of the first one. */
+  #frame(kind: number, body: Uint8Array, first = 0, count = 0): void {
+    const frame = new Uint8Array(HEADER + body.length);
+    const view = new DataView(frame.buffer);
+    view.setUint32(0, body.length, true);
+    view.setUint8(4, kind);
+    view.setUint16(6, count, true);
+    view.setFloat64(8, first, true);
+    frame.set(body, HEADER);
+    this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+  }
+
+  #kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It is gone already, which is what was wanted.
+    }
+  }
+
+  async #supervise(): Promise<void> {
+    const output = this.#readStdout();
+    const errors = this.#readStderr();
+    await output;
+    // A child that closed its stdout but lives on is of no use.
+    const timer = setTimeout(() => this.#kill("SIGKILL"), PATIENCE);
+    const { code, signal } = await this.#child.status;
+    clearTimeout(timer);
+    clearTimeout(this.#patience);
+    await errors;
+    this.#stdin.abort().catch(() => {});
+    const exit: WorkerExit = signal === null ? { code } : { code, signal };
+    this.#events.exited({
+      ...exit,
+      stderr: this.#stderrTail,
+      message: this.#reason ?? (signal === null ? `exited with code ${code}` : `was ended by ${signal}`),
+    });
+  }
+
+  async #readStdout(): Promise<void> {
+    const reader = new PacketReader(this.#key, {
+      output: (bytes) => writeAll(Deno.stdout, bytes),
+      message: (channel, payload) => this.#receive(channel, payload),
+    });
+    try {
+      for await (const chunk of this.#child.stdout) {
+        reader.push(chunk);
+        this.#events.drained();
+      }
+      reader.end();
+    } catch (error) {
+      this.#reason = `sent something that cannot be read (${error instanceof Error ? error.message : error})`;
+      this.#kill("SIGKILL");
+    }
+  }
+
+  async #readStderr(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stderr) {
+      writeAll(Deno.stderr, chunk);
+      this.#stderrTail = (this.#stderrTail + decoder.decode(chunk, { stream: true })).slice(-STDERR_KEPT);
+    }
+  }
+
+  #receive(channel: number, payload: Uint8Array): void {
+    if (channel === 1) {
+      const { running, returned } = JSON.parse(new TextDecoder().decode(payload)) as {
+        running: number | null;
+        returned: number[];
+      };
+      // Nothing that waited can start now: whatever is killed was given up.
+      if (running !== null && this.#doomed.has(running)) this.#kill("SIGKILL");
+      else if (--this.#asked === 0) {
+        clearTimeout(this.#patience);
+        this.#patience = undefined;
+      }
+      this.#events.returned(returned);
+      return;
+    }
+    const message = codec.decode(payload) as FromWorker;
+    switch (message[0]) {
+      case "ready":
+        return this.#events.ready();
+      case "broken":
+        return this.#events.broken(decodeError(message[1]));
+      case "result":
+        return this.#events.succeeded(message[1], message[2], message[3]);
+      case "error":
+        return this.#events.failed(message[1], message[2], explainPermission(decodeError(message[3])));
+      case "exit":
+        this.#reason = message[1] === null
+          ? "was closed by its task, which called close()"
+          : `was ended by its task, which called Deno.exit(${message[1]})`;
+        return;
+      default:
+        throw new TypeError(`unknown message ${Deno.inspect(message, { depth: 0 })}`);
+    }
+  }
+}
+
+/** Deno's own hint names a flag for the command line, where it is the pool that decides. */
+function explainPermission(error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    error.message += ` (a task has the permissions of its pool: new ProcessPoolExecutor({ permissions: ... }))`;
+  }
+  return error;
+}
+
+function writeAll(sink: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += sink.writeSync(bytes.subarray(written));
+}

@@ -1,0 +1,107 @@
+/**
+ * What a parent and its workers say to each other, over threads and over processes alike.
+ *
+ * Each worker has `SLOTS` slots; the call with the sequence number `seq` is in slot `seq % SLOTS`. The state of a slot is in memory that the
+ * parent (or the supervising thread of a child process) shares with the thread that runs the tasks, and changes by compare-and-exchange only.
+ * So a call is either started or taken back, never both, however busy the worker is: that is what makes `cancel()` exact. A state carries the
+ * generation of its call, because the worker may come upon a call that was taken back long after its slot went to another one.
+ * @module
+ */
+
+import type { EncodedError } from "./_error_codec.ts";
+
+/** How many calls a worker may hold at a time: enough for the tiniest tasks, and a power of two. */
+export const SLOTS = 1024;
+
+/** The states of a slot, in the order in which a call goes through them. */
+export const SlotState = {
+  FREE: 0,
+  /** Handed to the worker, not started. */
+  HANDED: 1,
+  RUNNING: 2,
+  /** Running, and told that nobody waits for it any more. */
+  ABANDONED: 3,
+  /** Taken back before it started; the worker skips it. */
+  REVOKED: 4,
+  /** Over; its outcome is on its way as a message. */
+  SENT: 5,
+  /** Over; its result is this value. */
+  UNDEFINED: 6,
+  NULL: 7,
+  FALSE: 8,
+  TRUE: 9,
+  /** Over; its result is in the slot's number. */
+  NUMBER: 10,
+} as const;
+
+/** What is stored for a call in `state`: the state in the low 4 bits, the generation above. Part of the worker's program. */
+export function slotWord(seq: number, slots: number, state: number): number {
+  return (Math.floor(seq / slots) << 4) | state;
+}
+
+/** The memory that a parent shares with a thread: a flag, and for each slot its state, its result if that is a number, and its duration. */
+export interface SharedSlots {
+  /** 1 while the parent has been woken and has not yet looked: one message then does for any number of results. */
+  readonly woken: Int32Array;
+  readonly states: Int32Array;
+  readonly numbers: Float64Array;
+  /** Milliseconds. */
+  readonly durations: Float32Array;
+}
+
+/** Lays {@linkcode SharedSlots} over `memory`. Part of the worker's program, so it uses nothing from around it. */
+export function layOutSlots(memory: SharedArrayBuffer, slots: number): SharedSlots {
+  return {
+    numbers: new Float64Array(memory, 0, slots),
+    states: new Int32Array(memory, 8 * slots, slots),
+    durations: new Float32Array(memory, 12 * slots, slots),
+    woken: new Int32Array(memory, 16 * slots, 1),
+  };
+}
+
+/** The bytes that {@linkcode layOutSlots} needs. */
+export const SHARED_BYTES = 16 * SLOTS + 4;
+
+/** A function's definition, sent once before its first call. */
+export type Definition = readonly [
+  id: number,
+  name: string,
+  /** The URL of its module, or `null` if it travels as source. */
+  url: string | null,
+  /** Its name in the module, or its source. */
+  text: string,
+  /** Whether `importable()` registers it. */
+  registered: boolean,
+];
+
+/** A call: the function's id (negative: once for each of the arguments lists), then the arguments. */
+export type Call = readonly [id: number, args: readonly unknown[]];
+
+/** What a parent tells a worker. */
+export type ToWorker =
+  | readonly ["init", initializer: Call | null, modules: readonly string[], revokeRead: boolean]
+  | readonly ["define", Definition]
+  /** Ids and arguments in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes three times as long. */
+  | readonly ["run", first: number, calls: readonly unknown[]]
+  /** Nobody waits for the running call any more. */
+  | readonly ["abandon", seq: number]
+  /** Forget all definitions. */
+  | readonly ["forget"];
+
+/** What a worker tells its parent. */
+export type FromWorker =
+  | readonly ["ready"]
+  /** The initializer threw. */
+  | readonly ["broken", EncodedError]
+  | readonly ["result", seq: number, duration: number, value: unknown]
+  | readonly ["error", seq: number, duration: number, EncodedError]
+  /** The task called `Deno.exit()`, or `close()`, which has no code. */
+  | readonly ["exit", code: number | null]
+  /** Calls that were taken back before they started. */
+  | readonly ["returned", seqs: readonly number[]];
+
+/** The result of a call with many arguments lists: what they returned, up to the first that threw. */
+export interface ChunkResult {
+  readonly values: readonly unknown[];
+  readonly error?: EncodedError;
+}

@@ -1,0 +1,68 @@
+/**
+ * A call on its way through a pool.
+ * @module
+ */
+
+import { Future } from "./future.ts";
+import type { FunctionRef } from "./_function_ref.ts";
+import type { PoolWorker } from "./_pool_worker.ts";
+
+/** What a call is made with. */
+export interface TaskSettings {
+  readonly ref: FunctionRef;
+  /** The arguments; of a chunk, a list of arguments for each call. */
+  readonly args: readonly unknown[];
+  readonly isChunk: boolean;
+  readonly transfer: readonly Transferable[];
+  /** Milliseconds, from the start of the call. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The future of a call, and what its pool has to know of it. */
+export class Task extends Future<unknown> {
+  readonly settings: TaskSettings;
+  /** The worker that has the call, and its number there; nobody while it is queued. */
+  worker: PoolWorker | undefined;
+  seq = -1;
+  /** The milliseconds that the worker's load was counted up by. */
+  load = 0;
+
+  readonly #onCancel: (task: Task) => void;
+
+  constructor(settings: TaskSettings, onCancel: (task: Task) => void) {
+    super();
+    this.settings = settings;
+    this.#onCancel = onCancel;
+  }
+
+  /** How long the call is expected to take; `Infinity` if nobody knows. */
+  get cost(): number {
+    const { ref, args, isChunk } = this.settings;
+    return ref.cost === undefined ? Infinity : isChunk ? ref.cost * args.length : ref.cost;
+  }
+
+  /** Learns from how long the call took. */
+  learn(duration: number): void {
+    const { ref, args, isChunk } = this.settings;
+    const sample = isChunk ? duration / Math.max(1, args.length) : duration;
+    ref.cost = ref.cost === undefined ? sample : ref.cost + 0.2 * (sample - ref.cost);
+  }
+
+  override cancel(): boolean {
+    if (this.done()) return super.cancel();
+    // What a worker has may be running: it is asked, over shared memory where there is some.
+    if (this.worker !== undefined && !this.worker.revoke(this)) return false;
+    super.cancel();
+    this.#onCancel(this);
+    return true;
+  }
+
+  override running(): boolean {
+    return this.worker !== undefined && !this.done() && this.worker.isRunning(this);
+  }
+
+  override toString(): string {
+    return super.toString().replace("Task", `Future of ${this.settings.ref.name}:`);
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Workers as threads: Web Workers of this program.
+ * @module
+ */
+
+import { decodeError } from "./_error_codec.ts";
+import type { FunctionRef } from "./_function_ref.ts";
+import {
+  type Call,
+  type FromWorker,
+  layOutSlots,
+  SHARED_BYTES,
+  SLOTS,
+  SlotState,
+  slotWord,
+  type ToWorker,
+} from "./_protocol.ts";
+import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
+import { threadProgram } from "./_worker_program.ts";
+
+let programUrl: string | undefined;
+
+/**
+ * The method by which Deno's own `node:worker_threads` lets go of a Web Worker. It has no public name, so it is looked for. Without it a worker
+ * keeps the program alive until the pool is shut down or has been idle for a while.
+ */
+const setRefOfWorker = Object.getOwnPropertySymbols(Worker.prototype)
+  .map((symbol) => ({ symbol, method: (Worker.prototype as unknown as Record<symbol, unknown>)[symbol] }))
+  .find(({ symbol, method }) => symbol.description === undefined && typeof method === "function" && method.length === 1)
+  ?.method as ((this: Worker, ref: boolean) => void) | undefined;
+
+/** Whether {@linkcode Transport.setRef} works for threads in this version of Deno. */
+export const CAN_UNREF_THREADS: boolean = setRefOfWorker !== undefined;
+
+/** A Web Worker, seen from its pool. */
+export class ThreadTransport implements Transport {
+  readonly #worker: Worker;
+  readonly #memory = new SharedArrayBuffer(SHARED_BYTES);
+  readonly #slots = layOutSlots(this.#memory, SLOTS);
+  readonly #events: TransportEvents;
+  /** The oldest call whose result has not been looked at, and the number after the last one. */
+  #head = 0;
+  #next = 0;
+  #ref = true;
+  #ended = false;
+
+  constructor(
+    name: string,
+    initializer: { ref: FunctionRef; args: readonly unknown[] } | undefined,
+    events: TransportEvents,
+  ) {
+    this.#events = events;
+    programUrl ??= moduleUrl(programSource(threadProgram));
+    this.#worker = new Worker(programUrl, { type: "module", name });
+    this.#worker.onmessage = (event: MessageEvent<FromWorker | null>) => this.#receive(event.data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault(); // Deno has printed it
+      this.#end({ message: `died of an uncaught error: ${event.message}`, cause: event.error ?? undefined });
+    };
+    this.#worker.onmessageerror = () => this.#end({ message: "sent something that cannot be read" });
+    this.#worker.postMessage(this.#memory);
+    if (initializer !== undefined) this.define(initializer.ref);
+    this.#post(["init", initializer === undefined ? null : [initializer.ref.id, initializer.args], [], false]);
+  }
+
+  define(ref: FunctionRef): void {
+    this.#post(["define", definitionOf(ref)]);
+  }
+
+  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
+    const { states } = this.#slots;
+    const flat: unknown[] = [];
+    for (const [id, args] of calls) flat.push(id, args);
+    for (let seq = first; seq < first + calls.length; seq++) {
+      Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
+    }
+    this.#worker.postMessage(["run", first, flat] satisfies ToWorker, transfer as Transferable[]);
+    this.#next = first + calls.length;
+  }
+
+  forget(): void {
+    this.#post(["forget"]);
+  }
+
+  isRunning(seq: number): boolean {
+    const state = this.#state(seq);
+    return state === SlotState.RUNNING || state === SlotState.ABANDONED;
+  }
+
+  mayHaveStarted(seq: number): boolean {
+    return this.#state(seq) !== SlotState.HANDED;
+  }
+
+  revoke(seq: number): boolean {
+    return this.#exchange(seq, SlotState.HANDED, SlotState.REVOKED);
+  }
+
+  takeBack(): void {
+    const returned: number[] = [];
+    for (let seq = this.#head; seq < this.#next; seq++) if (this.revoke(seq)) returned.push(seq);
+    queueMicrotask(() => this.#events.returned(returned));
+  }
+
+  abandon(seq: number): void {
+    this.takeBack();
+    this.#exchange(seq, SlotState.RUNNING, SlotState.ABANDONED);
+    this.#post(["abandon", seq]);
+  }
+
+  close(): void {
+    this.#end({ message: "was closed" });
+  }
+
+  kill(): void {
+    this.#end({ message: "was terminated" });
+  }
+
+  setRef(ref: boolean): void {
+    if (ref === this.#ref || this.#ended) return;
+    this.#ref = ref;
+    setRefOfWorker?.call(this.#worker, ref);
+  }
+
+  /** The state of a call; `REVOKED` if its slot has gone to another one. */
+  #state(seq: number): number {
+    const word = Atomics.load(this.#slots.states, seq % SLOTS);
+    return word === slotWord(seq, SLOTS, word & 15) ? word & 15 : SlotState.REVOKED;
+  }
+
+  #exchange(seq: number, from: number, to: number): boolean {
+    const expected = slotWord(seq, SLOTS, from);
+    return Atomics.compareExchange(this.#slots.states, seq % SLOTS, expected, slotWord(seq, SLOTS, to)) === expected;
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #receive(message: FromWorker | null): void {
+    if (this.#ended) return;
+    this.#collect();
+    switch (message?.[0]) {
+      case "ready":
+        this.#events.ready();
+        break;
+      case "broken":
+        this.#events.broken(decodeError(message[1]));
+        break;
+      case "result":
+        this.#settled(message[1]);
+        this.#events.succeeded(message[1], message[2], message[3]);
+        this.#collect();
+        break;
+      case "error":
+        this.#settled(message[1]);
+        this.#events.failed(message[1], message[2], decodeError(message[3]));
+        this.#collect();
+        break;
+      case "exit":
+        this.#end(
+          message[1] === null
+            ? { message: "was closed by its task, which called close()" }
+            : { message: `was ended by its task, which called Deno.exit(${message[1]})`, code: message[1] },
+        );
+        return;
+    }
+    this.#events.drained();
+  }
+
+  /** Reports the results that are in the shared memory, up to the first call that is not over, or whose result comes as a message. */
+  #collect(): void {
+    const { woken, numbers, durations } = this.#slots;
+    // In this order: a result that is stored after the flag is down sends a new message.
+    Atomics.store(woken, 0, 0);
+    while (this.#head < this.#next) {
+      const seq = this.#head;
+      const slot = seq % SLOTS;
+      const state = this.#state(seq);
+      if (state !== SlotState.REVOKED && state < SlotState.UNDEFINED) return;
+      this.#head++;
+      if (state === SlotState.REVOKED) continue;
+      this.#events.succeeded(seq, durations[slot]!, valueOf(state, numbers[slot]!));
+    }
+  }
+
+  /** Calls run in order: what came before a call that is over is over, too. */
+  #settled(seq: number): void {
+    this.#head = Math.max(this.#head, seq + 1);
+  }
+
+  #end(exit: Parameters<TransportEvents["exited"]>[0]): void {
+    if (this.#ended) return;
+    this.#collect();
+    // A thread that is busy burns on, but no longer keeps the program alive.
+    this.setRef(false);
+    this.#ended = true;
+    this.#worker.onmessage = null;
+    this.#worker.terminate();
+    queueMicrotask(() => this.#events.exited(exit));
+  }
+}
+
+function valueOf(state: number, number: number): unknown {
+  switch (state) {
+    case SlotState.NUMBER:
+      return number;
+    case SlotState.TRUE:
+      return true;
+    case SlotState.FALSE:
+      return false;
+    case SlotState.NULL:
+      return null;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What the scheduling core asks of a worker, whatever the worker is. A third executor is a third implementation of {@linkcode Transport}.
+ * @module
+ */
+
+import { encodeError } from "./_error_codec.ts";
+import { findUncloneable } from "./_cloneable.ts";
+import { makeCodec } from "./_codec.ts";
+import type { WorkerExit } from "./errors.ts";
+import type { FunctionRef } from "./_function_ref.ts";
+import { type Call, type Definition, layOutSlots, SLOTS, SlotState, slotWord } from "./_protocol.ts";
+import { packetWriter, taskRunner } from "./_worker_program.ts";
+
+/** How a worker reports. None of these is called from within a call of a {@linkcode Transport}'s methods. */
+export interface TransportEvents {
+  /** The initializer has run, if there is one: the worker takes calls. */
+  ready(): void;
+  /** The initializer threw. */
+  broken(error: unknown): void;
+  /** The call returned. */
+  succeeded(seq: number, duration: number, value: unknown): void;
+  /** The call threw. */
+  failed(seq: number, duration: number, error: unknown): void;
+  /** Some results have been reported, and no more are there for now: the time to send more work. */
+  drained(): void;
+  /** These calls were taken back: they have not started and never will. */
+  returned(seqs: readonly number[]): void;
+  /** The worker is gone. `message` says how, for people; `cause` is the error that it died of, if one is known. */
+  exited(exit: WorkerExit & { message: string; cause?: unknown }): void;
+}
+
+/** One worker, seen from the pool. Calls are numbered; the worker runs them one at a time, in the order of their numbers. */
+export interface Transport {
+  /** Tells the worker about a function, before its first call. */
+  define(ref: FunctionRef): void;
+  /**
+   * Hands calls over; they get the numbers from `first` on. The pool keeps fewer than `SLOTS` numbers in use.
+   *
+   * @throws If an argument cannot be cloned; then nothing was sent.
+   */
+  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void;
+  /** Forgets all definitions, so that a worker does not gather them without end. */
+  forget(): void;
+  /** Whether the call runs at this moment, `head` being the oldest one whose outcome is not known. */
+  isRunning(seq: number, head: number): boolean;
+  /** Of a worker that is gone: whether the call may have started. */
+  mayHaveStarted(seq: number, head: number): boolean;
+  /** Takes a call back if it has not started. `true`: it never will; nothing more is reported for it. */
+  revoke(seq: number): boolean;
+  /** Takes back all calls that have not started. They are reported by `returned`, at once or later. */
+  takeBack(): void;
+  /**
+   * The outcome of this call interests nobody any more. What can be killed is killed, after all calls behind this one were returned; what cannot is
+   * told. Either way the worker is not used again.
+   */
+  abandon(seq: number): void;
+  /** Ends the worker, which is idle. */
+  close(): void;
+  /** Ends the worker, whatever it does, as far as that can be done. */
+  kill(signal: Deno.Signal): void;
+  /** Whether the worker keeps the program alive. */
+  setRef(ref: boolean): void;
+}
+
+/** The definition of a function, as it is sent. */
+export function definitionOf(ref: FunctionRef): Definition {
+  const { origin } = ref;
+  return origin.kind === "module"
+    ? [ref.id, ref.name, origin.url, origin.key, origin.registered]
+    : [ref.id, ref.name, null, origin.source, false];
+}
+
+/** The parts of a worker's program, as source. */
+const PARTS = `{
+  importUrl: (url) => import(url),
+  SLOTS: ${SLOTS},
+  SlotState: ${JSON.stringify(SlotState)},
+  encodeError: ${encodeError},
+  findUncloneable: ${findUncloneable},
+  layOutSlots: ${layOutSlots},
+  slotWord: ${slotWord},
+  makeCodec: ${makeCodec},
+  taskRunner: ${taskRunner},
+  packetWriter: ${packetWriter},
+}`;
+
+/** The source of the program that calls `main` with the parts, then with `more` (source, too). */
+export function programSource(main: { toString(): string }, ...more: string[]): string {
+  return `(${main})(${[PARTS, ...more].join(", ")});\n//# sourceURL=skein:worker\n`;
+}
+
+/** The URL of a module with this source. */
+export function moduleUrl(source: string): string {
+  return `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`;
+}

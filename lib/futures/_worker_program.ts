@@ -1,0 +1,511 @@
+/**
+ * The program of a worker: what runs the tasks, in a thread of this program and in the thread of a child process that does the work.
+ *
+ * The functions here are sent as their source text. A worker that is made from a `data:` URL needs no permission, survives `deno compile` and
+ * the registry, and finds no file missing. So each function uses its parameters and nothing else from around it.
+ * @module
+ */
+
+import type { makeCodec, V8 } from "./_codec.ts";
+import type { findUncloneable } from "./_cloneable.ts";
+import type { EncodedError, encodeError } from "./_error_codec.ts";
+import type { ChunkResult, Definition, FromWorker, layOutSlots, SlotState, slotWord, ToWorker } from "./_protocol.ts";
+
+/** What the program of a worker is built from. */
+export interface Parts {
+  /** `import()`, which the publisher could not see through. */
+  readonly importUrl: (url: string) => Promise<Record<string, unknown>>;
+  readonly SLOTS: number;
+  readonly SlotState: typeof SlotState;
+  readonly encodeError: typeof encodeError;
+  readonly findUncloneable: typeof findUncloneable;
+  readonly layOutSlots: typeof layOutSlots;
+  readonly slotWord: typeof slotWord;
+  readonly makeCodec: typeof makeCodec;
+  readonly taskRunner: typeof taskRunner;
+  readonly packetWriter: typeof packetWriter;
+}
+
+/** How the runner tells the parent what it has to say. */
+export interface Link {
+  /** Reports the result. Throws, with nothing sent, if it cannot be cloned. */
+  result(seq: number, duration: number, value: unknown): void;
+  /** Says everything else. */
+  send(message: FromWorker): void;
+  /** Where a value cannot be cloned. */
+  findUncloneable(value: unknown): string | null;
+}
+
+/** Runs the calls that the parent sends, one after another. */
+export function taskRunner(states: Int32Array, link: Link, parts: Parts): (message: ToWorker) => void {
+  const { SLOTS, SlotState, encodeError, slotWord } = parts;
+
+  interface Entry {
+    readonly definition: Definition;
+    fn?: (...args: unknown[]) => unknown;
+  }
+
+  // The classes go home by their names.
+  const CancelledError = class CancelledError extends Error {
+    override name = "CancelledError";
+  };
+  const NotImportableError = class NotImportableError extends Error {
+    override name = "NotImportableError";
+  };
+  const NotCloneableError = class NotCloneableError extends TypeError {
+    override name = "NotCloneableError";
+  };
+
+  const table = new Map<number, Entry>();
+  /** Sequence number, id and arguments in turn. */
+  let calls: unknown[] = [];
+  let position = 0;
+  /** Whether a call, or the initializer, is being waited for. */
+  let waiting = true;
+
+  let current = -1;
+  let abortion: AbortController | undefined;
+  let startedAt = 0;
+
+  const isAbandoned = () =>
+    current >= 0 && Atomics.load(states, current % SLOTS) === slotWord(current, SLOTS, SlotState.ABANDONED);
+  const cancelledError = () =>
+    new CancelledError("Nobody waits for this task any more: its signal was aborted or its time is over");
+  const checkCancelled = () => {
+    if (isAbandoned()) throw cancelledError();
+  };
+  const taskSignal = () => {
+    if (abortion === undefined) {
+      abortion = new AbortController();
+      if (isAbandoned()) abortion.abort(cancelledError());
+    }
+    return abortion.signal;
+  };
+  const shared = globalThis as unknown as Record<symbol, unknown>;
+  const LOADING = Symbol.for("@skein/skein.loading");
+  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal };
+
+  const exit = Deno.exit;
+  Object.defineProperty(Deno, "exit", {
+    value: (code?: number) => {
+      link.send(["exit", code ?? Deno.exitCode]);
+      exit(code);
+    },
+  });
+  const close = self.close;
+  self.close = () => {
+    link.send(["exit", null]);
+    close.call(self);
+  };
+
+  /** Imports a module, in which a script without a guard must not start pools of its own. */
+  async function importModule(url: string): Promise<Record<string, unknown>> {
+    shared[LOADING] = url;
+    try {
+      return await parts.importUrl(url);
+    } catch (cause) {
+      const hint = cause instanceof Deno.errors.NotCapable
+        ? "; importing a local module in a worker needs --allow-read (of a process: permissions: { read: [...] })"
+        : "";
+      throw new NotImportableError(
+        `Cannot import ${url} in a worker: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}${hint}`,
+        { cause },
+      );
+    } finally {
+      delete shared[LOADING];
+    }
+  }
+
+  async function load(entry: Entry): Promise<(...args: unknown[]) => unknown> {
+    const [, name, url, text, registered] = entry.definition;
+    let fn: unknown;
+    if (url === null) {
+      try {
+        // `__name` is what some bundlers wrap functions in.
+        fn = new Function(
+          "checkCancelled",
+          "taskSignal",
+          "__name",
+          `"use strict"; return ${text};\n//# sourceURL=skein:task/${encodeURIComponent(name)}`,
+        )(checkCancelled, taskSignal, (fn: unknown) => fn);
+      } catch (cause) {
+        throw new NotImportableError(
+          `Cannot read the function ${name} from its source text: use importable() or fromModule()`,
+          { cause },
+        );
+      }
+    } else {
+      const module = await importModule(url);
+      const functions = shared[Symbol.for("@skein/skein.importable")] as Map<string, unknown> | undefined;
+      fn = registered ? functions?.get(`${url}\n${text}`) : module[text];
+      if (typeof fn !== "function") {
+        const names = Object.keys(module).filter((key) => typeof module[key] === "function").join(", ");
+        throw new NotImportableError(
+          registered
+            ? `Cannot find the function ${text} in ${url}: the module did not call importable() for it when a worker imported it`
+            : `Cannot find the function ${text} in ${url}: it exports ${names === "" ? "no functions" : names}`,
+        );
+      }
+    }
+    return entry.fn = fn as (...args: unknown[]) => unknown;
+  }
+
+  /** Calls `fn` for each list of arguments, and stops at the first that throws: as CPython's chunks do, but with the results before it. */
+  function callMany(
+    fn: (...args: unknown[]) => unknown,
+    lists: readonly unknown[][],
+    values: unknown[] = [],
+  ): ChunkResult | Promise<ChunkResult> {
+    const failed = (error: unknown): ChunkResult => ({ values, error: encode(error) });
+    while (values.length < lists.length) {
+      try {
+        const value = fn(...lists[values.length]!);
+        if (isThenable(value)) {
+          return Promise.resolve(value).then((value) => {
+            values.push(value);
+            return callMany(fn, lists, values);
+          }, failed);
+        }
+        values.push(value);
+      } catch (error) {
+        return failed(error);
+      }
+    }
+    return { values };
+  }
+
+  function isThenable(value: unknown): value is PromiseLike<unknown> {
+    return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  }
+
+  function encode(error: unknown): EncodedError {
+    return encodeError(error, (value) => {
+      try {
+        structuredClone(value);
+        return link.findUncloneable(value) === null;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  function succeed(seq: number, name: string, value: unknown): void {
+    const now = performance.now();
+    const duration = now - startedAt;
+    startedAt = now;
+    try {
+      link.result(seq, duration, value);
+    } catch (cause) {
+      const found = link.findUncloneable(value) ?? `: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}`;
+      fail(seq, name, new NotCloneableError(`Cannot send the result of ${name} back: result${found}`));
+    }
+  }
+
+  function fail(seq: number, name: string, thrown: unknown): void {
+    const now = performance.now();
+    const duration = now - startedAt;
+    startedAt = now;
+    link.send(["error", seq, duration, encode(explain(name, thrown))]);
+  }
+
+  /** A function that travelled by its source and misses a variable is told how to travel better. */
+  function explain(name: string, thrown: unknown): unknown {
+    const missing = thrown instanceof ReferenceError ? /^(\S+) is not defined$/.exec(thrown.message)?.[1] : undefined;
+    if (missing === undefined || !String(thrown instanceof Error && thrown.stack).includes("skein:task/")) {
+      return thrown;
+    }
+    return new NotImportableError(
+      `Cannot run ${name} in a worker: it uses ${missing}, which its source text does not bring along. Either pass ${missing} as an argument, or let ` +
+        `the worker import the function: export const ${
+          name === "<anonymous>" ? "task" : name
+        } = importable(import.meta, function ...), or ` +
+        `fromModule<typeof import("./tasks.ts")>(import.meta.resolve("./tasks.ts"))`,
+      { cause: thrown },
+    );
+  }
+
+  /** Runs calls until none is left or one has to be waited for. */
+  function pump(): void {
+    waiting = false;
+    startedAt = performance.now();
+    while (position < calls.length) {
+      const seq = calls[position] as number;
+      const id = calls[position + 1] as number;
+      const args = calls[position + 2] as unknown[];
+      position += 3;
+      const handed = slotWord(seq, SLOTS, SlotState.HANDED);
+      if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.RUNNING)) !== handed) {
+        continue;
+      }
+      current = seq;
+      abortion = undefined;
+      const entry = table.get(Math.abs(id))!;
+      const name = entry.definition[1];
+      let value: unknown;
+      try {
+        const fn = entry.fn;
+        if (fn === undefined) {
+          value = load(entry).then((fn) => id < 0 ? callMany(fn, args as unknown[][]) : fn(...args));
+        } else value = id < 0 ? callMany(fn, args as unknown[][]) : fn(...args);
+      } catch (error) {
+        fail(seq, name, error);
+        continue;
+      }
+      if (!isThenable(value)) {
+        succeed(seq, name, value);
+        continue;
+      }
+      waiting = true;
+      value.then((value) => succeed(seq, name, value), (error) => fail(seq, name, error)).then(pump);
+      return;
+    }
+    current = -1;
+    calls = [];
+    position = 0;
+  }
+
+  async function initialize(
+    initializer: readonly [number, readonly unknown[]] | null,
+    modules: readonly string[],
+    revokeRead: boolean,
+  ) {
+    try {
+      if (revokeRead) {
+        for (const url of modules) await importModule(url).catch(() => {}); // the first task that needs it reports it
+        Deno.permissions.revokeSync({ name: "read" });
+      }
+      if (initializer !== null) await (await load(table.get(initializer[0])!))(...initializer[1]);
+      link.send(["ready"]);
+      pump();
+    } catch (error) {
+      link.send(["broken", encode(explain("the initializer", error))]);
+    }
+  }
+
+  return (message) => {
+    switch (message[0]) {
+      case "init":
+        initialize(message[1], message[2], message[3]);
+        break;
+      case "define":
+        table.set(message[1][0], { definition: message[1] });
+        break;
+      case "run": {
+        const [, first, list] = message;
+        for (let i = 0; i < list.length; i += 2) calls.push(first + i / 2, list[i], list[i + 1]);
+        if (!waiting) pump();
+        break;
+      }
+      case "abandon":
+        if (message[1] === current) abortion?.abort(cancelledError());
+        break;
+      case "forget":
+        table.clear();
+        break;
+    }
+  };
+}
+
+/** What a worker has of its global scope; the compiler knows that of a main thread only. */
+interface WorkerScope {
+  onmessage: ((event: MessageEvent) => void) | null;
+  postMessage(message: unknown): void;
+}
+
+/** The program of a thread. Results that are numbers, booleans and the like go through shared memory, and wake the parent once for many. */
+export function threadProgram(parts: Parts): void {
+  const { SLOTS, SlotState, slotWord } = parts;
+  const scope = self as unknown as WorkerScope;
+  scope.onmessage = (event: MessageEvent<SharedArrayBuffer>) => {
+    const { woken, states, numbers, durations } = parts.layOutSlots(event.data, SLOTS);
+
+    function stateFor(value: unknown): number {
+      switch (typeof value) {
+        case "number":
+          return SlotState.NUMBER;
+        case "undefined":
+          return SlotState.UNDEFINED;
+        case "boolean":
+          return value ? SlotState.TRUE : SlotState.FALSE;
+        default:
+          return value === null ? SlotState.NULL : SlotState.SENT;
+      }
+    }
+
+    const post = scope.postMessage.bind(self); // a task may replace the global one
+    const link: Link = {
+      result(seq, duration, value) {
+        const slot = seq % SLOTS;
+        const state = stateFor(value);
+        if (state === SlotState.SENT) {
+          post(["result", seq, duration, value]);
+          Atomics.store(states, slot, slotWord(seq, SLOTS, state));
+          return;
+        }
+        if (state === SlotState.NUMBER) numbers[slot] = value as number;
+        durations[slot] = duration;
+        Atomics.store(states, slot, slotWord(seq, SLOTS, state));
+        if (Atomics.exchange(woken, 0, 1) === 0) post(null);
+      },
+      send(message) {
+        post(message);
+        if (message[0] === "error") {
+          Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
+        }
+      },
+      findUncloneable: (value) => parts.findUncloneable(value, false),
+    };
+    const run = parts.taskRunner(states, link, parts);
+    scope.onmessage = (event: MessageEvent<ToWorker>) => run(event.data);
+  };
+}
+
+/**
+ * Writes messages to the stdout of a child in packets, each a single small write, which a pipe never mixes with another: so several threads may
+ * write, and what a task prints itself goes between the packets. A packet is the key, a channel, a flag for the last one of a message, and the
+ * length of its part in 16 bits.
+ */
+export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8Array) => void {
+  const PACKET = 4096;
+  const header = key.length + 4;
+  const packet = new Uint8Array(PACKET);
+  packet.set(key);
+  packet[key.length] = channel;
+  return (payload) => {
+    let offset = 0;
+    do {
+      const length = Math.min(payload.length - offset, PACKET - header);
+      packet[key.length + 1] = offset + length === payload.length ? 1 : 0;
+      packet[key.length + 2] = length & 0xff;
+      packet[key.length + 3] = length >> 8;
+      packet.set(payload.subarray(offset, offset + length), header);
+      for (let written = 0; written < header + length;) {
+        written += Deno.stdout.writeSync(packet.subarray(written, header + length));
+      }
+      offset += length;
+    } while (offset < payload.length);
+  };
+}
+
+/** The program of the thread in a child process that does the work. It writes its results to stdout itself, before it starts the next call. */
+export function processTaskProgram(parts: Parts, v8: V8): void {
+  const { SLOTS, SlotState, slotWord } = parts;
+  const scope = self as unknown as WorkerScope;
+  scope.onmessage = (event: MessageEvent<{ memory: SharedArrayBuffer; key: Uint8Array }>) => {
+    const { states } = parts.layOutSlots(event.data.memory, SLOTS);
+    const codec = parts.makeCodec(v8, parts.findUncloneable);
+    const write = parts.packetWriter(event.data.key, 0);
+
+    function send(message: FromWorker): void {
+      write(codec.encode(message));
+      if (message[0] === "result" || message[0] === "error") {
+        Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
+      }
+      // The whole child ends with the code that the task gave.
+      if (message[0] === "exit") scope.postMessage(message[1]);
+    }
+    const run = parts.taskRunner(states, {
+      result: (seq, duration, value) => send(["result", seq, duration, value]),
+      send,
+      findUncloneable: (value) => parts.findUncloneable(value, true),
+    }, parts);
+    scope.onmessage = (event: MessageEvent<Uint8Array>) => run(codec.decode(event.data) as ToWorker);
+  };
+}
+
+/**
+ * The program of a child's main thread. It never runs a task, so it is there at once when the parent takes calls back, closes the pipe, or dies.
+ *
+ * A frame on stdin is a length, a kind, and a body. The first one is the key and the other thread's program.
+ */
+export async function processMainProgram(
+  SLOTS: number,
+  SlotState: Parts["SlotState"],
+  layOutSlots: Parts["layOutSlots"],
+  slotWord: Parts["slotWord"],
+  packetWriter: Parts["packetWriter"],
+  SHARED_BYTES: number,
+): Promise<void> {
+  const RUN = 1;
+  const TAKE_BACK = 2;
+  const KEY_LENGTH = 16;
+  // One read takes in many small frames; a large body is read to where it stays.
+  const buffer = new Uint8Array(65536);
+  let start = 0;
+  let end = 0;
+
+  async function readInto(target: Uint8Array): Promise<number> {
+    // The parent closed the pipe, or is dead. A task that is still running ends here, too.
+    return await Deno.stdin.read(target) ?? Deno.exit(0);
+  }
+  async function read(length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const result = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      if (start === end && length - filled >= buffer.length) {
+        filled += await readInto(result.subarray(filled));
+        continue;
+      }
+      if (start === end) {
+        start = 0;
+        end = await readInto(buffer);
+      }
+      const part = buffer.subarray(start, Math.min(end, start + length - filled));
+      result.set(part, filled);
+      filled += part.length;
+      start += part.length;
+    }
+    return result;
+  }
+  async function readFrame(): Promise<{ kind: number; first: number; count: number; body: Uint8Array<ArrayBuffer> }> {
+    const view = new DataView((await read(16)).buffer);
+    const body = await read(view.getUint32(0, true));
+    return { kind: view.getUint8(4), count: view.getUint16(6, true), first: view.getFloat64(8, true), body };
+  }
+
+  const { body: first } = await readFrame();
+  const key = first.slice(0, KEY_LENGTH);
+  const memory = new SharedArrayBuffer(SHARED_BYTES);
+  const { states } = layOutSlots(memory, SLOTS);
+  const seqs = new Float64Array(SLOTS);
+  const write = packetWriter(key, 1);
+
+  const worker = new Worker(
+    `data:text/javascript;charset=utf-8,${encodeURIComponent(new TextDecoder().decode(first.subarray(KEY_LENGTH)))}`,
+    {
+      type: "module",
+    },
+  );
+  worker.onmessage = (event: MessageEvent<number | null>) => Deno.exit(event.data ?? 0);
+  worker.onerror = (event) => {
+    event.preventDefault(); // Deno has printed it
+    Deno.exit(1);
+  };
+  worker.postMessage({ memory, key });
+
+  while (true) {
+    const { kind, first, count, body } = await readFrame();
+    if (kind === TAKE_BACK) {
+      const returned: number[] = [];
+      for (const seq of seqs) {
+        const handed = slotWord(seq, SLOTS, SlotState.HANDED);
+        if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.REVOKED)) === handed) {
+          returned.push(seq);
+        }
+      }
+      returned.sort((a, b) => a - b);
+      const running = seqs.find((seq) =>
+        Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.RUNNING)
+      ) ?? null;
+      write(new TextEncoder().encode(JSON.stringify({ running, returned })));
+      continue;
+    }
+    if (kind === RUN) {
+      for (let seq = first; seq < first + count; seq++) {
+        seqs[seq % SLOTS] = seq;
+        Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
+      }
+    }
+    worker.postMessage(body, [body.buffer]);
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * {@linkcode ProcessPoolExecutor}.
+ * @module
+ */
+
+import { BrokenProcessPoolError, RuntimeError } from "./errors.ts";
+import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions } from "./executor.ts";
+import type { Future } from "./future.ts";
+import { decodeChunk } from "./_chunk.ts";
+import { childFlags, type PermissionName, type ProcessPermissions } from "./_permissions.ts";
+import { Pool, positiveInteger, toInitializer } from "./_pool.ts";
+import { ProcessTransport } from "./_process_transport.ts";
+
+export type { PermissionName, ProcessPermissions };
+
+/** Options of {@linkcode ProcessPoolExecutor}. */
+export interface ProcessPoolExecutorOptions {
+  /**
+   * How many processes there are at the most. They are started as they are needed.
+   * @default {navigator.hardwareConcurrency}
+   */
+  maxWorkers?: number | undefined;
+  /** Runs in each process before its first call. If it throws, the pool is broken. */
+  initializer?: ((...args: never[]) => unknown) | undefined;
+  /** The arguments of the initializer. */
+  initargs?: readonly unknown[] | undefined;
+  /** How many calls a process runs before a new one takes its place. Without it, a process lives as long as the pool. */
+  maxTasksPerChild?: number | undefined;
+  /**
+   * What a task may do. `"none"`: nothing but compute. `"inherit"`: what the program was allowed as a whole (`--allow-net`, but not
+   * `--allow-net=example.com`). Or a list, as Deno's flags have it: `{ net: ["example.com"], read: true }`. A task that steps outside gets
+   * `NotCapable` on its future.
+   *
+   * Modules of tasks are imported before the permission to read is given up, so they need none; with a list of paths for `read` that must hold them.
+   * @default {"none"}
+   */
+  permissions?: ProcessPermissions | undefined;
+  /** Environment variables on top of the program's own. A task can read them only with the permission `env`. */
+  env?: Readonly<Record<string, string>> | undefined;
+  /** The working directory of the processes. By default the program's. */
+  cwd?: string | URL | undefined;
+  /**
+   * What becomes of the pool when a process dies: it gets a new one, or breaks, which is CPython's way.
+   * @default {"replace"}
+   */
+  onWorkerExit?: "replace" | "break" | undefined;
+}
+
+/**
+ * Runs calls in child processes of Deno: sandboxed, killable, and with nothing in common with the program. Arguments and results are copied.
+ *
+ * It needs `--allow-run` for the program that `Deno.execPath()` names, and nothing else. What a task writes to its stdout or stderr comes out of
+ * the program's. A child ends with the program, also when that is killed.
+ *
+ * `signal` and `timeout` kill a running call within milliseconds, whatever it does.
+ *
+ * A pool that is not shut down does not keep the program alive once its work is done.
+ *
+ * Where it differs from CPython's: a process that dies is replaced and fails only the call that it ran; a call that a process has been handed but
+ * not started is not `running()`. `cancel()` of such a call is false, as there; few are handed ahead, and only tiny ones.
+ *
+ * @example
+ * ```ts
+ * import { ProcessPoolExecutor } from "@skein/skein/futures";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
+ * assertEquals(await pool.submit((x: number) => x + 1, 41), 42);
+ * // A task has no permission unless the pool gives it one.
+ * await assertRejects(() => pool.submit(() => Deno.readTextFile("/etc/passwd")).result(), Deno.errors.NotCapable);
+ * // A loop without end is killed.
+ * await assertRejects(() => pool.submitWith({ timeout: 50 }, () => { while (true); }).result(), Error, "50 ms");
+ * ```
+ */
+export class ProcessPoolExecutor extends Executor {
+  readonly #pool: Pool;
+
+  /**
+   * Makes a pool. Its workers are started as calls come in.
+   *
+   * @param options How many processes, what they may do, and what they run first.
+   * @throws {RangeError} If `maxWorkers` or `maxTasksPerChild` is not a whole number of at least 1.
+   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission is none of Deno's.
+   * @throws {RuntimeError} In a program made by `deno compile`, and while a worker imports a script that makes pools without a guard.
+   */
+  constructor(options: ProcessPoolExecutorOptions = {}) {
+    super();
+    if (Deno.build.standalone) {
+      // Its `Deno.execPath()` is the program itself, which would start itself over and over.
+      throw new RuntimeError("Cannot start worker processes from a compiled program: use a ThreadPoolExecutor");
+    }
+    const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, onWorkerExit = "replace", env, cwd } =
+      options;
+    const { flags, canRead } = childFlags(options.permissions ?? "none");
+    this.#pool = new Pool({
+      name: "ProcessPoolExecutor",
+      workerName: (index) => `process ${index}`,
+      maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
+      initializer: toInitializer(options, true),
+      maxTasksPerWorker: maxTasksPerChild === undefined
+        ? Infinity
+        : positiveInteger(maxTasksPerChild, "maxTasksPerChild"),
+      onWorkerExit,
+      Broken: BrokenProcessPoolError,
+      toProcess: true,
+      revokesAtOnce: false,
+      canUnref: true,
+      importsAtStart: !canRead,
+      start: ({ modules }, initializer, events) => {
+        // To import local modules a child must read; it gives that up before the first task.
+        const revokeRead = !canRead && modules.size > 0;
+        const settings = {
+          flags: revokeRead ? [...flags, "--allow-read"] : flags,
+          modules: revokeRead ? [...modules] : [],
+          revokeRead,
+          env,
+          cwd,
+        };
+        return new ProcessTransport(settings, initializer, events);
+      },
+    });
+  }
+
+  /**
+   * Schedules a call: see {@linkcode Executor.submitWith}.
+   *
+   * @typeParam A The types of the arguments.
+   * @typeParam R What the function returns.
+   * @param options How to run it.
+   * @param fn The function.
+   * @param args Its arguments.
+   * @returns The future of the call.
+   */
+  override submitWith<A extends unknown[], R>(
+    options: SubmitOptions,
+    fn: (...args: A) => R,
+    ...args: A
+  ): Future<Awaited<R>> {
+    return this.#pool.submit(options, fn, args, false) as unknown as Future<Awaited<R>>;
+  }
+
+  /**
+   * Schedules calls as one task: see {@linkcode Executor.submitChunk}.
+   *
+   * @typeParam A The types of the arguments.
+   * @typeParam R What the function returns.
+   * @param fn The function.
+   * @param lists The arguments of each call.
+   * @returns The future of all the calls.
+   */
+  protected override submitChunk<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    lists: readonly A[],
+  ): Future<ChunkOutcome<Awaited<R>>> {
+    return decodeChunk(this.#pool.submit({}, fn, lists, true));
+  }
+
+  /**
+   * Ends the pool when its work is done: see {@linkcode Executor.shutdown}.
+   *
+   * @param options Whether to wait, and what becomes of calls that have not started.
+   * @returns A promise that resolves when the workers are gone.
+   */
+  override shutdown(options: ShutdownOptions = {}): Promise<void> {
+    return this.#pool.shutdown(options);
+  }
+
+  /**
+   * Ends all processes with SIGTERM, whatever they do, and shuts the pool down: what runs fails with {@linkcode BrokenProcessPoolError}, what has not
+   * started is cancelled. CPython 3.14's `terminate_workers()`.
+   *
+   * @returns A promise that resolves when the processes have been told.
+   */
+  terminateWorkers(): Promise<void> {
+    return this.#pool.kill("SIGTERM", "terminateWorkers()");
+  }
+
+  /**
+   * As {@linkcode ProcessPoolExecutor.terminateWorkers}, with SIGKILL. CPython 3.14's `kill_workers()`.
+   *
+   * @returns A promise that resolves when the processes have been told.
+   */
+  killWorkers(): Promise<void> {
+    return this.#pool.kill("SIGKILL", "killWorkers()");
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What a function may ask about the task that it runs as: {@linkcode checkCancelled} and {@linkcode taskSignal}.
+ * @module
+ */
+
+/** How the program of a worker shows its running task to the modules that it imports. */
+interface TaskContext {
+  checkCancelled(): void;
+  taskSignal(): AbortSignal;
+}
+
+const CONTEXT: unique symbol = Symbol.for("@skein/skein.task") as never;
+
+function context(): TaskContext | undefined {
+  return (globalThis as { [CONTEXT]?: TaskContext })[CONTEXT];
+}
+
+/**
+ * Inside a task: throws if nobody waits for the task any more, because its `signal` was aborted or its `timeout` is over. A long loop calls it now
+ * and then, since a thread cannot be stopped from outside. It reads shared memory, so it works without letting go of the thread, and costs some
+ * ten nanoseconds. Outside a task it does nothing.
+ *
+ * A function that travels by its source text may use it by this name, imported or not.
+ *
+ * @throws {CancelledError} If the task was given up.
+ *
+ * @example
+ * ```ts
+ * import { checkCancelled, ThreadPoolExecutor } from "@skein/skein/futures";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await using pool = new ThreadPoolExecutor();
+ * const future = pool.submitWith({ timeout: 20 }, () => {
+ *   while (true) checkCancelled();
+ * });
+ * await assertRejects(() => future.result(), Error, "20 ms");
+ * ```
+ */
+export function checkCancelled(): void {
+  context()?.checkCancelled();
+}
+
+/**
+ * Inside a task: a signal that aborts when nobody waits for the task any more, for `fetch` and whatever else takes one. It aborts while the task
+ * awaits; a loop that never awaits uses {@linkcode checkCancelled}. Outside a task it is a signal that never aborts.
+ *
+ * A function that travels by its source text may use it by this name, imported or not.
+ *
+ * @returns The signal of the running task.
+ *
+ * @example
+ * ```ts
+ * import { taskSignal, ThreadPoolExecutor } from "@skein/skein/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pool = new ThreadPoolExecutor();
+ * assertEquals(await pool.submit(() => taskSignal().aborted), false);
+ * ```
+ */
+export function taskSignal(): AbortSignal {
+  return context()?.taskSignal() ?? new AbortController().signal;
+}

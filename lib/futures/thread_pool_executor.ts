@@ -1,0 +1,145 @@
+/**
+ * {@linkcode ThreadPoolExecutor}.
+ * @module
+ */
+
+import { BrokenThreadPoolError } from "./errors.ts";
+import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions } from "./executor.ts";
+import type { Future } from "./future.ts";
+import { decodeChunk } from "./_chunk.ts";
+import { Pool, positiveInteger, toInitializer } from "./_pool.ts";
+import { CAN_UNREF_THREADS, ThreadTransport } from "./_thread_transport.ts";
+
+/** Options of {@linkcode ThreadPoolExecutor}. */
+export interface ThreadPoolExecutorOptions {
+  /**
+   * How many threads there are at the most. They are started as they are needed.
+   * @default {Math.min(32, navigator.hardwareConcurrency + 4)}
+   */
+  maxWorkers?: number | undefined;
+  /**
+   * What the names of the threads begin with; a number follows. A task sees its thread's as `self.name`.
+   * @default {"ThreadPoolExecutor-N"}
+   */
+  threadNamePrefix?: string | undefined;
+  /** Runs in each thread before its first call. If it throws, the pool is broken. */
+  initializer?: ((...args: never[]) => unknown) | undefined;
+  /** The arguments of the initializer. */
+  initargs?: readonly unknown[] | undefined;
+  /**
+   * What becomes of the pool when a thread dies: it gets a new one, or breaks, which is CPython's way with processes.
+   * @default {"replace"}
+   */
+  onWorkerExit?: "replace" | "break" | undefined;
+}
+
+let pools = 0;
+
+/**
+ * Runs calls in Web Workers: threads with memory of their own, so they use all cores. Arguments and results are copied (structured clone), moved
+ * (`transfer`) or, as a `SharedArrayBuffer`, shared.
+ *
+ * It needs no permission for functions that travel by their source; importing a local module in a thread needs `--allow-read`. A thread has the
+ * permissions of the program.
+ *
+ * A running call cannot be killed in a thread. `signal` and `timeout` reject its future at once and tell it; the thread is replaced and burns on
+ * until the call ends. What may hang belongs into a {@linkcode ProcessPoolExecutor}. A thread that runs out of memory takes the program with it.
+ *
+ * A pool that is not shut down does not keep the program alive once its work is done.
+ *
+ * Where it differs from CPython's: threads run JavaScript in parallel; a worker that dies is replaced and fails only the call that it ran.
+ *
+ * @example
+ * ```ts
+ * import { ThreadPoolExecutor } from "@skein/skein/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function countPrimes(limit: number): number {
+ *   let count = 0;
+ *   next: for (let n = 2; n < limit; n++) {
+ *     for (let d = 2; d * d <= n; d++) if (n % d === 0) continue next;
+ *     count++;
+ *   }
+ *   return count;
+ * }
+ *
+ * await using pool = new ThreadPoolExecutor({ maxWorkers: 2 });
+ * assertEquals(await pool.submit(countPrimes, 100), 25);
+ * assertEquals(await Array.fromAsync(pool.map(countPrimes, [10, 1000])), [4, 168]);
+ * ```
+ */
+export class ThreadPoolExecutor extends Executor {
+  readonly #pool: Pool;
+
+  /**
+   * Makes a pool. Its workers are started as calls come in.
+   *
+   * @param options How many threads, their names, and what they run first.
+   * @throws {RangeError} If `maxWorkers` is not a whole number of at least 1.
+   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker.
+   * @throws {RuntimeError} While a worker imports a script that makes pools without a guard.
+   */
+  constructor(options: ThreadPoolExecutorOptions = {}) {
+    super();
+    const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), onWorkerExit = "replace" } = options;
+    const prefix = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;
+    this.#pool = new Pool({
+      name: "ThreadPoolExecutor",
+      workerName: (index) => `${prefix}_${index}`,
+      maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
+      initializer: toInitializer(options, false),
+      maxTasksPerWorker: Infinity,
+      onWorkerExit,
+      Broken: BrokenThreadPoolError,
+      toProcess: false,
+      revokesAtOnce: true,
+      canUnref: CAN_UNREF_THREADS,
+      importsAtStart: false,
+      start: (worker, initializer, events) => new ThreadTransport(worker.name, initializer, events),
+    });
+  }
+
+  /**
+   * Schedules a call: see {@linkcode Executor.submitWith}.
+   *
+   * @typeParam A The types of the arguments.
+   * @typeParam R What the function returns.
+   * @param options How to run it.
+   * @param fn The function.
+   * @param args Its arguments.
+   * @returns The future of the call.
+   */
+  override submitWith<A extends unknown[], R>(
+    options: SubmitOptions,
+    fn: (...args: A) => R,
+    ...args: A
+  ): Future<Awaited<R>> {
+    return this.#pool.submit(options, fn, args, false) as unknown as Future<Awaited<R>>;
+  }
+
+  /**
+   * Schedules calls as one task: see {@linkcode Executor.submitChunk}.
+   *
+   * @typeParam A The types of the arguments.
+   * @typeParam R What the function returns.
+   * @param fn The function.
+   * @param lists The arguments of each call.
+   * @returns The future of all the calls.
+   */
+  protected override submitChunk<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    lists: readonly A[],
+  ): Future<ChunkOutcome<Awaited<R>>> {
+    return decodeChunk(this.#pool.submit({}, fn, lists, true));
+  }
+
+  /**
+   * Ends the pool when its work is done: see {@linkcode Executor.shutdown}.
+   *
+   * @param options Whether to wait, and what becomes of calls that have not started.
+   * @returns A promise that resolves when the workers are gone.
+   */
+  override shutdown(options: ShutdownOptions = {}): Promise<void> {
+    return this.#pool.shutdown(options);
+  }
+}

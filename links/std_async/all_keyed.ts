@@ -1,0 +1,6 @@
+export {
+  allKeyed,
+  allSettledKeyed,
+  type PromiseRecord,
+  type SettledRecord,
+} from "./mod.ts";

@@ -1,0 +1,1 @@
+export { deadline, type DeadlineOptions } from "./mod.ts";

@@ -1,0 +1,1 @@
+export { Lazy, type LazyGetOptions } from "./mod.ts";

@@ -1,0 +1,1 @@
+export { MuxAsyncIterator } from "./mod.ts";

@@ -1,0 +1,1 @@
+export { pooledMap } from "./mod.ts";

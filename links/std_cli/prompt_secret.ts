@@ -1,0 +1,1 @@
+export { promptSecret, type PromptSecretOptions } from "./mod.ts";

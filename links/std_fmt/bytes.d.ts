@@ -1,0 +1,10 @@
+// Copyright 2018-2026 the Deno authors. MIT license.
+export interface FormatOptions {
+  bits?: boolean;
+  binary?: boolean;
+  signed?: boolean;
+  locale?: boolean | string | string[];
+  minimumFractionDigits?: number;
+  maximumFractionDigits?: number;
+}
+export declare function format(num: number, options?: FormatOptions): string;
