@@ -34,7 +34,7 @@ export function referToModule(fn: AnyFunction, url: string, key: string, registe
   makeRef(fn, key, { kind: "module", url, key, registered });
 }
 
-// Closures made in a loop are distinct functions of one text: they share a reference, so that a worker compiles the text once. The map forgets
+// Closures made in a loop are distinct functions of one name and text: they share a reference, so that a worker compiles the text once. The map forgets
 // the oldest texts, as a program that makes up functions without end would otherwise fill it.
 const bySource = new Map<string, FunctionRef>();
 const SOURCES_KEPT = 1000;
@@ -68,13 +68,14 @@ export function functionRef(fn: unknown): FunctionRef {
       `Cannot submit the class ${fn.name || "<anonymous>"}: wrap it in a function that returns what can be cloned`,
     );
   }
-  const shared = bySource.get(source);
+  const text = `${fn.name}\n${source}`;
+  const shared = bySource.get(text);
   if (shared !== undefined) {
     refs.set(fn, shared);
     return shared;
   }
   const ref = makeRef(fn, fn.name, { kind: "source", source: toExpression(source) });
-  bySource.set(source, ref);
+  bySource.set(text, ref);
   if (bySource.size > SOURCES_KEPT) bySource.delete(bySource.keys().next().value!);
   return ref;
 }

@@ -44,9 +44,16 @@ export function childFlags(permissions: ProcessPermissions): { flags: string[]; 
 }
 
 function toEntry(entry: string | URL): string {
-  // A comma in an entry is written twice on the command line.
-  return (entry instanceof URL && entry.protocol === "file:" ? decodeURIComponent(entry.pathname) : String(entry))
-    .replaceAll(",", ",,");
+  const text = entry instanceof URL && entry.protocol === "file:" ? fromFileUrl(entry) : String(entry);
+  if (text.includes(",")) {
+    throw new TypeError(`Cannot allow ${text}: Deno's flags have no way to write a comma; allow the folder above it`);
+  }
+  return text;
+}
+
+function fromFileUrl(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return Deno.build.os === "windows" ? path.slice(1).replaceAll("/", "\\") : path;
 }
 
 /** What this program is allowed as a whole; lists cannot be asked for. */

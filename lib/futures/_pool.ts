@@ -19,6 +19,7 @@ import { PoolWorker } from "./_pool_worker.ts";
 import { assertCloneable, notCloneable } from "./_not_cloneable.ts";
 import { Task } from "./_task.ts";
 import type { Transport, TransportEvents } from "./_transport.ts";
+import { expectRetrieval } from "./_unretrieved.ts";
 
 /** How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up. */
 const AHEAD = 2;
@@ -190,9 +191,13 @@ export class Pool {
   }
 
   #dispatch(): void {
-    const queue = this.#queue;
     this.#dropDone();
-    if (queue.length === 0 || this.#broken !== undefined) return;
+    if (this.#queue.length > 0 && this.#broken === undefined) this.#handOut();
+    this.#watch();
+  }
+
+  #handOut(): void {
+    const queue = this.#queue;
     let idle = 0;
     for (const worker of this.#workers) if (worker.count === 0) idle++;
     const { maxWorkers } = this.#settings;
@@ -212,7 +217,6 @@ export class Pool {
         this.#hand(worker, queue.length);
       }
     }
-    this.#watch();
   }
 
   /** Takes what was cancelled or given up off the front of the queue; with nothing else left, that is all of it. */
@@ -293,7 +297,7 @@ export class Pool {
         this.#break(`A worker's initializer threw ${shown}`, error);
       },
       succeeded: (seq, duration, value) => this.#settle(worker, seq, duration, (task) => task.setResult(value)),
-      failed: (seq, duration, error) => this.#settle(worker, seq, duration, (task) => task.setException(error)),
+      failed: (seq, duration, error) => this.#settle(worker, seq, duration, (task) => throwTo(task, error)),
       drained: () => {
         worker.progressAt = performance.now();
         this.#closeIfSpent(worker);
@@ -369,24 +373,17 @@ export class Pool {
     const running = tasks.filter((task) => worker.mayHaveStarted(task));
     worker.release(tasks.map((task) => task.seq));
     const { message, cause, ...how } = exit;
+    const last = how.stderr?.trimEnd().split("\n").slice(-5).join("\n");
+    const ending = `The worker ${worker.name} ${message}`;
+    const words = last ? `; its last lines on stderr:\n${last}` : "";
     for (const task of running) {
       if (task.done()) continue;
-      const last = how.stderr?.trimEnd().split("\n").slice(-5).join("\n");
-      this.#fail(
-        task,
-        new WorkerCrashedError(
-          `The worker ${worker.name} ${message} while it ran ${task.settings.ref.name}${
-            last ? `; its last lines on stderr:\n${last}` : ""
-          }`,
-          { ...how, ...(cause === undefined ? {} : { cause }) },
-        ),
-      );
+      const options = { ...how, ...(cause === undefined ? {} : { cause }) };
+      this.#fail(task, new WorkerCrashedError(`${ending} while it ran ${task.settings.ref.name}${words}`, options));
     }
-    if (!expected && this.#settings.onWorkerExit === "break") {
-      this.#break(`The worker ${worker.name} ${message}`, cause);
-    }
+    if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending + words, cause);
     if (!worker.ready && !expected && ++this.#failedStarts === MAX_FAILED_STARTS) {
-      this.#break(`${MAX_FAILED_STARTS} workers in a row died while they started; the last one ${message}`, cause);
+      this.#break(`${ending}, the ${MAX_FAILED_STARTS}rd in a row that died while it started${words}`, cause);
     }
     this.#takenBack(tasks.filter((task) => !running.includes(task)));
     this.#endIfDone();
@@ -415,7 +412,7 @@ export class Pool {
 
   #fail(task: Task, error: unknown): void {
     if (task.done()) return;
-    task.setException(error);
+    throwTo(task, error);
     this.#over(task);
   }
 
@@ -436,7 +433,7 @@ export class Pool {
     if (task.done()) return;
     const { worker } = task;
     const gone = worker === undefined || worker.revoke(task);
-    task.setException(error);
+    throwTo(task, error);
     this.#over(task);
     if (!gone) {
       this.#retire(worker);
@@ -535,4 +532,9 @@ export class Pool {
     for (const worker of this.#retired) if (worker.count > 0) worker.transport.kill("SIGKILL");
     if (this.#retired.size === 0) this.#ended.resolve();
   }
+}
+
+function throwTo(task: Task, error: unknown): void {
+  task.setException(error);
+  expectRetrieval(task, task.settings.ref.name, error);
 }

@@ -23,6 +23,9 @@ type Observer = () => void;
  */
 export let observe: (future: Future<unknown>, observer: Observer) => () => void;
 
+/** Calls `callback` when somebody asks `future` for its outcome. `false`: somebody has. */
+export let whenRetrieved: (future: Future<unknown>, callback: () => void) => boolean;
+
 /** The outcome of a done future without a promise in between: what a loop over many of them needs. */
 export let outcomeOf: <T>(future: Future<T>) => { value: T } | { error: unknown };
 
@@ -56,6 +59,7 @@ export class Future<T> implements PromiseLike<T> {
   #observers: Set<Observer> | undefined;
   #promise: Promise<T> | undefined;
   #settlePromise: (() => void) | undefined;
+  #onRetrieval: (() => void) | undefined;
 
   static {
     observe = (future, observer) => {
@@ -67,7 +71,13 @@ export class Future<T> implements PromiseLike<T> {
       observers.add(observer);
       return () => observers.delete(observer);
     };
+    whenRetrieved = (future, callback) => {
+      if (future.#promise !== undefined) return false;
+      future.#onRetrieval = callback;
+      return true;
+    };
     outcomeOf = (future) => {
+      future.#onRetrieval?.();
       if (future.#state === "FINISHED" && !future.#failed) return { value: future.#value as never };
       return { error: future.#failed ? future.#error : future.#cancelledError() };
     };
@@ -252,6 +262,7 @@ export class Future<T> implements PromiseLike<T> {
 
   // One promise for all who wait, made when the first one does: most futures of a map are never awaited one by one.
   #toPromise(): Promise<T> {
+    this.#onRetrieval?.();
     return this.#promise ??= new Promise((resolve, reject) => {
       const settle = () => {
         if (this.cancelled()) reject(this.#cancelledError());

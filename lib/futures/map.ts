@@ -171,7 +171,7 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
         await this.#wait(promise);
       } finally {
         stop();
-        if (!future.done()) future.cancel();
+        if (!future.done()) letGo(future);
       }
       if (this.#ended) return;
     }
@@ -275,7 +275,7 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
     this.#source = undefined;
     this.#signal?.removeEventListener("abort", this.#onAbort);
     for (let next = this.#submitted.shift(); next !== undefined; next = this.#submitted.shift()) {
-      ("one" in next ? next.one : next.chunk).cancel();
+      letGo("one" in next ? next.one : next.chunk);
     }
     return source;
   }
@@ -287,6 +287,11 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
     while (this.#values.length > 0) this.#values.shift();
     return this.#stop();
   }
+}
+
+/** Cancels a call, or takes its outcome for known if it can no longer be cancelled: the iteration has ended with another one. */
+function letGo(future: Future<unknown>): void {
+  if (!future.cancel()) observe(future, () => outcomeOf(future));
 }
 
 /** Lets go of a source without waiting for it: there is another error to be told. */

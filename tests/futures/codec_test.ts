@@ -1,0 +1,96 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import v8 from "node:v8";
+import { findUncloneable } from "../../lib/futures/_cloneable.ts";
+import { makeCodec, type V8 } from "../../lib/futures/_codec.ts";
+
+const codec = makeCodec(v8 as unknown as V8, findUncloneable);
+const roundTrip = (value: unknown) => codec.decode(codec.encode(value));
+
+Deno.test("makeCodec() brings any value back as structuredClone() does", () => {
+  fc.assert(
+    fc.property(
+      fc.anything({
+        withBigInt: true,
+        withDate: true,
+        withMap: true,
+        withSet: true,
+        withSparseArray: true,
+        withTypedArray: true,
+        withUnicodeString: true,
+        withBoxedValues: true,
+      }),
+      (value) => assertEquals(roundTrip(value), structuredClone(value)),
+    ),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("makeCodec() brings any number back", () => {
+  fc.assert(fc.property(fc.double(), (value) => Object.is(roundTrip(value), value)));
+  fc.assert(fc.property(fc.double(), (value) => Object.is((roundTrip([value]) as number[])[0], value)));
+});
+
+Deno.test("makeCodec() brings any string back, lone surrogates too", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 5000 }), (value) => roundTrip(value) === value));
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0xd7f0, max: 0xe00f })),
+      (units) => roundTrip(String.fromCharCode(...units)) === String.fromCharCode(...units),
+    ),
+  );
+});
+
+Deno.test("makeCodec() brings any JSON back, at any size", () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => assertEquals(roundTrip(value), structuredClone(value))),
+  );
+  for (const size of [0, 1, 62, 63, 64, 65, 1000]) {
+    const list = Array.from({ length: size }, (_, n) => ({ n }));
+    assertEquals(roundTrip(list), list);
+    const object = Object.fromEntries(list.entries().map(([n, item]) => [`k${n}`, item]));
+    assertEquals(roundTrip(object), object);
+  }
+  for (const length of [4095, 4096, 4097]) assertEquals(roundTrip(["x".repeat(length)]), ["x".repeat(length)]);
+});
+
+Deno.test("makeCodec() does not call toJSON()", () => {
+  assertThrows(() => codec.encode({ toJSON: () => 5 }), TypeError, ".toJSON is a function");
+  const inherited = Object.create({ toJSON: () => 5 });
+  inherited.a = 1;
+  assertEquals(roundTrip(inherited), { a: 1 });
+  assertEquals(roundTrip(new Date(5)), new Date(5));
+});
+
+Deno.test("makeCodec() keeps shared references", () => {
+  const shared = { a: 1 };
+  const [a, b] = roundTrip([shared, shared]) as [unknown, unknown];
+  assertEquals(a === b, true);
+});
+
+Deno.test("makeCodec() refuses bytes that are not its own", () => {
+  for (const bytes of [[0], [9, 1], [1], [1, 0x7b], [2], [2, 0xff, 0x0f, 0xff]]) {
+    assertThrows(() => codec.decode(Uint8Array.from(bytes)), Error, undefined, String(bytes));
+  }
+});
+
+Deno.test("findUncloneable() finds nothing in what structuredClone() takes", () => {
+  fc.assert(
+    fc.property(
+      fc.anything({ withDate: true, withMap: true, withSet: true, withTypedArray: true, withBigInt: true }),
+      (value) => {
+        assertEquals([findUncloneable(value, false), findUncloneable(value, true)], [null, null]);
+      },
+    ),
+  );
+});
+
+Deno.test("findUncloneable() says where and what, and comes to an end in a circle", () => {
+  const circular: Record<string, unknown> = {};
+  circular["self"] = circular;
+  assertEquals(findUncloneable(circular, true), null);
+  circular["list"] = [1, { run: () => 1 }];
+  assertEquals(findUncloneable(circular, false), ".list[1].run is a function");
+  assertEquals(findUncloneable(() => 1, false), " is a function");
+  assertEquals(findUncloneable(new Map([[() => 1, 1]]), false), " key is a function");
+});

@@ -1,0 +1,360 @@
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import { forEachPool, poolTest } from "./_helpers.ts";
+
+const echo = (value: unknown) => value;
+
+/** Compares more strictly than `assertEquals`: classes, -0, holes, own keys, and which references are the same. */
+function assertSame(actual: unknown, expected: unknown, path = "value", seen = new Map<unknown, unknown>()): void {
+  if (typeof expected !== "object" || expected === null) {
+    assert(Object.is(actual, expected), `${path}: ${Deno.inspect(actual)} is not ${Deno.inspect(expected)}`);
+    return;
+  }
+  assert(typeof actual === "object" && actual !== null, `${path}: ${Deno.inspect(actual)} is no object`);
+  if (seen.has(expected)) {
+    assertStrictEquals(actual, seen.get(expected), `${path}: not the same reference`);
+    return;
+  }
+  seen.set(expected, actual);
+  assertStrictEquals(Object.getPrototypeOf(actual), Object.getPrototypeOf(expected), `${path}: another class`);
+  if (expected instanceof Date) assertSame((actual as Date).getTime(), expected.getTime(), `${path} time`, seen);
+  if (expected instanceof RegExp) assertEquals(String(actual), String(expected), path);
+  if (expected instanceof Boolean || expected instanceof Number || expected instanceof String) {
+    assertSame((actual as typeof expected).valueOf(), expected.valueOf(), path, seen);
+  }
+  if (expected instanceof Error) {
+    for (const key of ["name", "message", "cause"] as const) {
+      assertSame((actual as Error)[key], expected[key], `${path}.${key}`, seen);
+    }
+    return;
+  }
+  if (expected instanceof ArrayBuffer) {
+    const [a, b] = [actual as ArrayBuffer, expected];
+    assertEquals([a.byteLength, a.resizable, a.maxByteLength], [b.byteLength, b.resizable, b.maxByteLength], path);
+    assertEquals(new Uint8Array(a), new Uint8Array(b), path);
+    return;
+  }
+  if (ArrayBuffer.isView(expected)) {
+    const view = actual as ArrayBufferView;
+    assertEquals([view.byteLength, view.byteOffset], [expected.byteLength, expected.byteOffset], path);
+    assertSame(view.buffer, expected.buffer, `${path}.buffer`, seen);
+    return;
+  }
+  if (expected instanceof Map || expected instanceof Set) {
+    assertSame([...actual as typeof expected], [...expected], `${path} entries`, seen);
+  }
+  assertEquals(Reflect.ownKeys(actual), Reflect.ownKeys(expected), `${path} keys`);
+  for (const key of Object.keys(expected)) {
+    assertSame(
+      (actual as Record<string, unknown>)[key],
+      (expected as Record<string, unknown>)[key],
+      `${path}.${key}`,
+      seen,
+    );
+  }
+}
+
+const shared = { name: "shared" };
+const circular: { self?: unknown; list: unknown[] } = { list: [] };
+circular.self = circular;
+circular.list.push(circular, circular.list);
+const circularMap = new Map<unknown, unknown>();
+circularMap.set("me", circularMap).set(circularMap, new Set([circularMap]));
+const buffer = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]).buffer;
+const withHoles = [1, , 3, , ,]; // deno-lint-ignore no-sparse-arrays
+class Point {
+  x = 1;
+  #hidden = 2;
+  get sum(): number {
+    return this.x + this.#hidden;
+  }
+}
+
+const VALUES: Record<string, unknown> = {
+  undefined: undefined,
+  null: null,
+  true: true,
+  zero: 0,
+  "negative zero": -0,
+  NaN: NaN,
+  infinities: [Infinity, -Infinity],
+  "small and large numbers": [5e-324, Number.MAX_VALUE, 2 ** 53, 2 ** 31, -(2 ** 31) - 1, 0.1],
+  bigints: [0n, -1n, 2n ** 200n, -(2n ** 64n)],
+  "empty string": "",
+  "strings of all kinds": ["ascii", "ünïcode", "日本語", "😀", "\u0000\u0001", "\u2028"],
+  "lone surrogates": ["\ud800", "\udfff", "a\ud83db"],
+  "long one-byte string": "a".repeat(5000),
+  "long two-byte string": "あ".repeat(5000),
+  "nested negative zero and NaN": { a: [-0, NaN, { b: undefined }] },
+  "empty object": {},
+  "empty array": [],
+  "sparse array": withHoles,
+  "very sparse array": Object.assign([], { 5: "x", length: 1000 }),
+  "array with properties": Object.assign([1, 2], { extra: "x" }),
+  "large array": Array.from({ length: 1000 }, (_, n) => n),
+  "object with 100 keys": Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`key${n}`, n])),
+  "deep object": Array.from({ length: 200 }).reduce<unknown>((inner) => ({ inner }), null),
+  "__proto__ key": JSON.parse('{"__proto__":{"polluted":true},"a":1}'),
+  "constructor and toString keys": { constructor: 1, toString: "x", hasOwnProperty: null, then: 5 },
+  "toJSON that is no function": { toJSON: 5, a: 1 },
+  "nested toJSON that is no function": [{ toJSON: "x" }],
+  "null prototype": Object.assign(Object.create(null), { a: 1 }),
+  "numeric keys": { 2: "b", 1: "a", "-1": "c", "01": "d" },
+  Date: [new Date(0), new Date(NaN), new Date(8.64e15)],
+  RegExp: [/a(?<b>c)/giu, /[/\\]/, new RegExp("")],
+  "wrapped primitives": [Object(true), Object(1), Object("s"), Object(5n)],
+  Map: new Map<unknown, unknown>([[{ a: 1 }, [1]], ["x", new Map([[NaN, -0]])]]),
+  Set: new Set<unknown>([1, "1", { a: 1 }, new Set()]),
+  ArrayBuffer: buffer,
+  "empty ArrayBuffer": new ArrayBuffer(0),
+  "resizable ArrayBuffer": new ArrayBuffer(4, { maxByteLength: 16 }),
+  DataView: new DataView(buffer, 2, 3),
+  "typed arrays": [
+    Int8Array.of(-1),
+    Uint8Array.of(255),
+    Uint8ClampedArray.of(300),
+    Int16Array.of(-300),
+    Uint16Array.of(65535),
+    Int32Array.of(-70000),
+    Uint32Array.of(4e9),
+    Float32Array.of(1.5),
+    Float64Array.of(Math.PI, -0, NaN),
+    BigInt64Array.of(-5n),
+    BigUint64Array.of(2n ** 63n),
+  ],
+  Float16Array: Float16Array.of(1.5),
+  "views of one buffer": [new Uint8Array(buffer, 1, 3), new Uint16Array(buffer, 2, 2), buffer],
+  "shared references": { a: shared, b: [shared, shared], c: new Map([[shared, shared]]) },
+  "circular object": circular,
+  "circular map": circularMap,
+  Error: new TypeError("message", { cause: new RangeError("inner") }),
+  "nested errors": { list: [new Error("a"), new SyntaxError("b")] },
+  "instance of a class": new Point(),
+  "object with an accessor": {
+    get seven(): number {
+      return 7;
+    },
+  },
+  "frozen object": Object.freeze({ a: Object.freeze([1]) }),
+  "symbol keys": { a: 1, [Symbol("left out")]: 2 },
+  "properties that are not enumerable": Object.defineProperty({ a: 1 }, "b", { value: 2 }),
+};
+
+for (const [what, value] of Object.entries(VALUES)) {
+  forEachPool(`submit() clones as structuredClone() does: ${what}`, async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    const expected = structuredClone(value);
+    const wrapped = (x: unknown) => [x];
+    assertSame(await pool.submit(wrapped, value), [expected]);
+    const fromChunk = await Array.fromAsync(pool.map(wrapped, [value, value], { chunksize: 2 }));
+    assertSame(fromChunk[0], [expected]);
+    assertSame(await pool.submit(wrapped, value), [expected]);
+  });
+}
+
+forEachPool("submit() clones arbitrary values as structuredClone() does", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 2 });
+  const anything = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+    withTypedArray: true,
+    withObjectString: true,
+    withBoxedValues: true,
+    withUnicodeString: true,
+    maxDepth: 4,
+  });
+  await fc.assert(
+    fc.asyncProperty(anything, anything, async (a, b) => {
+      assertSame(await pool.submit((...args: unknown[]) => args, a, b), structuredClone([a, b]));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+forEachPool("submit() clones arbitrary JSON as structuredClone() does", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 2 });
+  await fc.assert(
+    fc.asyncProperty(fc.jsonValue({ maxDepth: 6, noUnicodeString: false } as never), async (value) => {
+      assertSame(await pool.submit((x: unknown) => [x], value), structuredClone([value]));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+forEachPool("submit() keeps apart arguments that are the same object, as one clone of all would", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const one = { a: 1 };
+  assertEquals(await pool.submit((a: unknown, b: unknown) => a === b, one, one), true);
+});
+
+for (
+  const [what, value] of [["1 MiB of ASCII", "x".repeat(1 << 20)], [
+    "1 MiB of two-byte text",
+    "あ😀".repeat(1 << 18),
+  ]] as const
+) {
+  forEachPool(`submit() carries a string of ${what} both ways`, async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    const back = await pool.submit(echo, value);
+    assert(back === value);
+  });
+}
+
+forEachPool("submit() carries 16 MiB both ways", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const data = new Uint32Array(4 << 20);
+  for (let i = 0; i < data.length; i++) data[i] = Math.imul(i, 2654435761);
+  const back = await pool.submit(echo, data) as Uint32Array;
+  assertEquals(back.length, data.length);
+  assert(back.every((x, i) => x === data[i]));
+  assertEquals(data.length, 4 << 20, "it was copied, not moved");
+});
+
+forEachPool(
+  "submit() takes its arguments as they are when they are handed out, and hands back a copy",
+  async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    const list = [1];
+    const future = pool.submit((list: number[]) => list, list);
+    const back = await future;
+    assertEquals(back, [1]);
+    assert(back !== list);
+    assertStrictEquals(await future, back);
+  },
+);
+
+const WRONG: Record<string, [make: () => unknown, part: string]> = {
+  "a function": [() => () => 1, "function"],
+  "a symbol": [() => Symbol("s"), "symbol"],
+  "a promise": [() => Promise.resolve(1), "Promise"],
+  "a WeakMap": [() => new WeakMap(), "WeakMap"],
+  "a generator": [() => (function* () {})(), "Generator"],
+  "a function deep down": [() => ({ a: [1, { callback: () => 1 }] }), ".a[1].callback is a function"],
+  "a function in a map": [() => new Map([["k", { f: () => 1 }]]), `.get("k").f is a function`],
+  "a symbol in a set": [() => new Set([Symbol("s")]), "member is a symbol"],
+  "a function as a cause": [() => new Error("x", { cause: () => 1 }), ".cause is a function"],
+};
+
+for (const [what, [make, part]] of Object.entries(WRONG)) {
+  forEachPool(
+    `submit() rejects with NotCloneableError for an argument that is ${what}, and the pool goes on`,
+    async (kind) => {
+      await using pool = kind.create({ maxWorkers: 1 });
+      const futures = [
+        pool.submit(
+          function named(...args: unknown[]): number {
+            return args.length;
+          },
+          0,
+          make(),
+        ),
+        pool.submit((x: number) => x, 1),
+      ] as const;
+      const error = await futures[0].exception();
+      assertInstanceOf(error, NotCloneableError);
+      assertInstanceOf(error, TypeError);
+      assertStringIncludes(error.message, "named");
+      assertStringIncludes(error.message, "argument 1");
+      assertStringIncludes(error.message, part);
+      assertEquals(await futures[1], 1);
+    },
+  );
+
+  forEachPool(
+    `submit() rejects with NotCloneableError for a result that is ${what}, and the pool goes on`,
+    async (kind) => {
+      await using pool = kind.create({ maxWorkers: 1 });
+      const text = `return (${make})()`;
+      // A promise as such is awaited: it has to be inside of something.
+      const fn = what === "a promise" ? () => [Promise.resolve(1)] : new Function(text) as () => unknown;
+      const futures = [pool.submit(fn), pool.submit((x: number) => x, 1)] as const;
+      const error = await futures[0].exception();
+      assertInstanceOf(error, NotCloneableError);
+      assertInstanceOf(error, TypeError);
+      assertStringIncludes(error.message, "result");
+      assertStringIncludes(error.message, part);
+      assertEquals(await futures[1], 1);
+    },
+  );
+}
+
+forEachPool("submit() rejects with an error, and the pool goes on, when a getter of a value throws", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const trap = {
+    get a(): number {
+      throw new RangeError("trap");
+    },
+  };
+  const argument = await pool.submit(echo, trap).exception();
+  assertInstanceOf(argument, Error);
+  assertStringIncludes(argument.message, "trap");
+  const pid = await pool.submit(() => (globalThis as { mark?: number }).mark = 5);
+  const result = await pool.submit(() => ({
+    get a(): number {
+      throw new RangeError("trap");
+    },
+  })).exception();
+  assertInstanceOf(result, Error);
+  assertStringIncludes(result.message, "trap");
+  assertEquals(await pool.submit(() => (globalThis as { mark?: number }).mark), pid, "the worker lives");
+});
+
+forEachPool("submit() reports one bad call of a batch, and runs the others", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  await Promise.all(Array.from({ length: 100 }, (_, n) => pool.submit(echo, n)));
+  const futures = Array.from({ length: 100 }, (_, n) => pool.submit(echo, n === 50 ? () => 1 : n));
+  const outcomes = await Promise.allSettled(futures);
+  for (const [n, outcome] of outcomes.entries()) {
+    if (n === 50) assertEquals(outcome.status, "rejected");
+    else assertEquals(outcome, { status: "fulfilled", value: n });
+  }
+});
+
+// -- What threads share, and processes cannot
+
+poolTest("ThreadPoolExecutor.submit() shares a SharedArrayBuffer", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 2 });
+  const counter = new Int32Array(new SharedArrayBuffer(4));
+  const add = (counter: Int32Array) => {
+    for (let n = 0; n < 1000; n++) Atomics.add(counter, 0, 1);
+  };
+  await Promise.all([1, 2, 3, 4].map(() => pool.submit(add, counter)));
+  assertEquals(counter[0], 4000);
+});
+
+const FOR_THREADS_ONLY: Record<string, [make: () => unknown, part: string]> = {
+  "headers": [() => new Headers(), "Headers"],
+  "an abort signal": [() => new AbortController().signal, "AbortSignal"],
+  "a SharedArrayBuffer": [() => new SharedArrayBuffer(4), "SharedArrayBuffer"],
+  "a view of shared memory": [() => new Uint8Array(new SharedArrayBuffer(4)), "shared memory"],
+  "a Blob": [() => new Blob(["x"]), "Blob"],
+  "a File": [() => new File(["x"], "f"), "File"],
+  "a URL": [() => new URL("http://example.com/"), "URL"],
+  "a MessagePort": [() => {
+    const { port1, port2 } = new MessageChannel();
+    port2.close();
+    return port1;
+  }, "MessagePort"],
+};
+
+for (const [what, [make, part]] of Object.entries(FOR_THREADS_ONLY)) {
+  poolTest(`ProcessPoolExecutor.submit() rejects with NotCloneableError for ${what}`, async () => {
+    const { ProcessPoolExecutor } = await import("../../lib/futures/mod.ts");
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+    const value = make();
+    const error = await pool.submit(echo, { deep: [value] }).exception();
+    assertInstanceOf(error, NotCloneableError);
+    assertStringIncludes(error.message, ".deep[0]");
+    assertStringIncludes(error.message, part);
+    if (value instanceof MessagePort) value.close();
+    const back = await pool.submit(new Function(`return [(${make})()]`) as () => unknown).exception();
+    assertInstanceOf(back, NotCloneableError);
+    assertStringIncludes(back.message, part);
+    assertEquals(await pool.submit((x: number) => x, 1), 1);
+  });
+}
