@@ -1,8 +1,9 @@
 /**
- * How fast the pools are, beside what the platform can do at the best: a bare worker that answers each message, and one that is flooded.
+ * How fast the pools are, beside what the platform can do at the best: a bare worker that answers each message, and one
+ * that is flooded.
  *
- * Every group has one baseline, so what counts are the ratios that `deno bench` prints. In the groups of 10,000 calls or messages, divide to get
- * the time of one.
+ * Every group has one baseline, so what counts are the ratios that `deno bench` prints. In the groups of 10,000 calls
+ * or messages, divide to get the time of one.
  */
 
 import { ProcessPoolExecutor, ThreadPoolExecutor } from "../lib/futures/mod.ts";

@@ -1,6 +1,6 @@
 /**
- * A double-ended queue on a ring: every operation is O(1) (amortised), and the ring shrinks again after a flood, so that a queue that once
- * held a million items does not keep their room.
+ * A double-ended queue on a ring: every operation is O(1) (amortised), and the ring shrinks again after a flood, so
+ * that a queue that once held a million items does not keep their room.
  */
 export class Deque<T> {
   // The length is always a power of two, so that a mask does the wrapping.

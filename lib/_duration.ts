@@ -5,7 +5,8 @@
 export type DurationLike = number | Temporal.DurationLike;
 
 /**
- * The milliseconds of `value`; `Infinity` when it is `undefined` or `null`, which mean "no limit" wherever Skein takes a time.
+ * The milliseconds of `value`; `Infinity` when it is `undefined` or `null`, which mean "no limit" wherever Skein takes
+ * a time.
  *
  * @param value What the caller passed.
  * @param what What it was passed as, for the error message: `"timeout"`.

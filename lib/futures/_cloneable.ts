@@ -1,14 +1,16 @@
 /**
- * Says what in a value cannot be sent to a worker, which the engine's own message ("#<Object> could not be cloned") leaves open.
+ * Says what in a value cannot be sent to a worker, which the engine's own message ("#<Object> could not be cloned")
+ * leaves open.
  * @module
  */
 
 /**
- * Where in `value` something cannot be cloned, and what it is, such as `".options.onDone is a function"`; `null` if all of it can. Part of the
- * worker's program, so it uses nothing from around it.
+ * Where in `value` something cannot be cloned, and what it is, such as `".options.onDone is a function"`; `null` if all
+ * of it can. Part of the worker's program, so it uses nothing from around it.
  *
  * @param value What is to be sent.
- * @param toProcess Whether it goes to another process, where shared memory and the objects of the platform (Blob, MessagePort) cannot follow.
+ * @param toProcess Whether it goes to another process, where shared memory and the objects of the platform (Blob,
+ * MessagePort) cannot follow.
  */
 export function findUncloneable(value: unknown, toProcess: boolean): string | null {
   const PLAIN =

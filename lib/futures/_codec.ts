@@ -1,6 +1,6 @@
 /**
- * Values as bytes, for the pipes of a process: JSON for small plain data, which costs a microsecond, and the engine's structured clone for
- * everything else, which costs twenty.
+ * Values as bytes, for the pipes of a process: JSON for small plain data, which costs a microsecond, and the engine's
+ * structured clone for everything else, which costs twenty.
  *
  * Part of the child's program as well, so it uses nothing from around it.
  * @module
@@ -33,7 +33,10 @@ export function makeCodec(v8: V8, findUncloneable: (value: unknown, toProcess: b
   const text = new TextDecoder();
   const empty = new Uint8Array(0);
 
-  /** Whether JSON keeps the value as it is: no `undefined`, NaN, -0, shared or circular reference, and nothing with a class. */
+  /**
+   * Whether JSON keeps the value as it is: no `undefined`, NaN, -0, shared or circular reference, and nothing with a
+   * class.
+   */
   function isJson(value: unknown, seen: unknown[]): boolean {
     switch (typeof value) {
       case "string":

@@ -1,5 +1,6 @@
 /**
- * Errors as plain data, and back. A structured clone alone loses the class, the name, the code and every own property of an error.
+ * Errors as plain data, and back. A structured clone alone loses the class, the name, the code and every own property
+ * of an error.
  * @module
  */
 
@@ -101,8 +102,8 @@ const STANDARD: Record<string, new (message: string) => Error> = {
 };
 
 /**
- * The thrown value that `encoded` stands for. A class of the program's own comes back as the nearest class that every program has, with the
- * `name` and the own properties of the original.
+ * The thrown value that `encoded` stands for. A class of the program's own comes back as the nearest class that every
+ * program has, with the `name` and the own properties of the original.
  *
  * @throws {TypeError} If `encoded` is not what `encodeError` makes: it comes from a worker, which may send anything.
  */

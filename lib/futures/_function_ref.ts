@@ -1,5 +1,6 @@
 /**
- * How a function travels to a worker: by the module and the name under which the worker finds it, or by its source text.
+ * How a function travels to a worker: by the module and the name under which the worker finds it, or by its source
+ * text.
  *
  * @module
  */
@@ -16,7 +17,10 @@ export interface FunctionRef {
     /** `registered`: the function was made with `importable()`, and may not be exported at all. */
     | { readonly kind: "module"; readonly url: string; readonly key: string; readonly registered: boolean }
     | { readonly kind: "source"; readonly source: string };
-  /** Milliseconds that a call is expected to take, learnt from the calls before; `undefined` until the first one is over. */
+  /**
+   * Milliseconds that a call is expected to take, learnt from the calls before; `undefined` until the first one is
+   * over.
+   */
   cost: number | undefined;
 }
 
@@ -34,15 +38,17 @@ export function referToModule(fn: AnyFunction, url: string, key: string, registe
   makeRef(fn, key, { kind: "module", url, key, registered });
 }
 
-// Closures made in a loop are distinct functions of one name and text: they share a reference, so that a worker compiles the text once. The map forgets
-// the oldest texts, as a program that makes up functions without end would otherwise fill it.
+// Closures made in a loop are distinct functions of one name and text: they share a reference, so that a worker
+// compiles the text once. The map forgets the oldest texts, as a program that makes up functions without end would
+// otherwise fill it.
 const bySource = new Map<string, FunctionRef>();
 const SOURCES_KEPT = 1000;
 
 /**
  * The reference of a function that was passed to an executor.
  *
- * @throws {TypeError} If it is not a function, or one that has no source to send: a native or bound function, or a class.
+ * @throws {TypeError} If it is not a function, or one that has no source to send: a native or bound function, or a
+ * class.
  */
 export function functionRef(fn: unknown): FunctionRef {
   if (typeof fn !== "function") {

@@ -1,11 +1,13 @@
 /**
- * The scheduling core of the pools: a queue of calls, workers that are started as they are needed, and hand-out that adapts to how long calls take.
+ * The scheduling core of the pools: a queue of calls, workers that are started as they are needed, and hand-out that
+ * adapts to how long calls take.
  *
  * What it promises:
  * - Calls start in the order of their submission, as far as several workers allow an order.
  * - A call runs once, or never: it is given to a second worker only if the first one has certainly not started it.
  * - Every task ends: with the call's outcome, cancelled, or with an error that says what came in between.
- * - Tiny calls travel in batches. A call that takes long holds up no call behind it for more than some milliseconds while a worker is free.
+ * - Tiny calls travel in batches. A call that takes long holds up no call behind it for more than some milliseconds
+ *   while a worker is free.
  * @module
  */
 
@@ -21,11 +23,15 @@ import { Task } from "./_task.ts";
 import type { Transport, TransportEvents } from "./_transport.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
-/** How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up. */
+/**
+ * How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up.
+ */
 const AHEAD = 2;
 /** How long a worker may take for what it was given ahead before the rest is taken back, in milliseconds. */
 const STUCK = 5;
-/** How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds. */
+/**
+ * How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds.
+ */
 const IDLE = 1000;
 /** After how many workers in a row that died while they started a pool is given up. */
 const MAX_FAILED_STARTS = 3;
@@ -205,7 +211,8 @@ export class Pool {
       if (!this.#start()) break;
       idle++;
     }
-    // First those that have nothing to do; only then ahead, so that no call waits behind another one while a worker is idle.
+    // First those that have nothing to do; only then ahead, so that no call waits behind another one while a worker is
+    // idle.
     let free = 0;
     for (const worker of this.#workers) if (worker.ready && worker.count === 0) free++;
     for (const worker of this.#workers) {

@@ -1,10 +1,11 @@
 /**
  * What a parent and its workers say to each other, over threads and over processes alike.
  *
- * Each worker has `SLOTS` slots; the call with the sequence number `seq` is in slot `seq % SLOTS`. The state of a slot is in memory that the
- * parent (or the supervising thread of a child process) shares with the thread that runs the tasks, and changes by compare-and-exchange only.
- * So a call is either started or taken back, never both, however busy the worker is: that is what makes `cancel()` exact. A state carries the
- * generation of its call, because the worker may come upon a call that was taken back long after its slot went to another one.
+ * Each worker has `SLOTS` slots; the call with the sequence number `seq` is in slot `seq % SLOTS`. The state of a slot
+ * is in memory that the parent (or the supervising thread of a child process) shares with the thread that runs the
+ * tasks, and changes by compare-and-exchange only. So a call is either started or taken back, never both, however busy
+ * the worker is: that is what makes `cancel()` exact. A state carries the generation of its call, because the worker
+ * may come upon a call that was taken back long after its slot went to another one.
  * @module
  */
 
@@ -34,12 +35,18 @@ export const SlotState = {
   NUMBER: 10,
 } as const;
 
-/** What is stored for a call in `state`: the state in the low 4 bits, the generation above. Part of the worker's program. */
+/**
+ * What is stored for a call in `state`: the state in the low 4 bits, the generation above. Part of the worker's
+ * program.
+ */
 export function slotWord(seq: number, slots: number, state: number): number {
   return (Math.floor(seq / slots) << 4) | state;
 }
 
-/** The memory that a parent shares with a thread: a flag, and for each slot its state, its result if that is a number, and its duration. */
+/**
+ * The memory that a parent shares with a thread: a flag, and for each slot its state, its result if that is a number,
+ * and its duration.
+ */
 export interface SharedSlots {
   /** 1 while the parent has been woken and has not yet looked: one message then does for any number of results. */
   readonly woken: Int32Array;
@@ -81,7 +88,10 @@ export type Call = readonly [id: number, args: readonly unknown[]];
 export type ToWorker =
   | readonly ["init", initializer: Call | null, modules: readonly string[], revokeRead: boolean]
   | readonly ["define", Definition]
-  /** Ids and arguments in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes three times as long. */
+  /**
+   * Ids and arguments in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes
+   * three times as long.
+   */
   | readonly ["run", first: number, calls: readonly unknown[]]
   /** Nobody waits for the running call any more. */
   | readonly ["abandon", seq: number]

@@ -21,8 +21,8 @@ import { threadProgram } from "./_worker_program.ts";
 let programUrl: string | undefined;
 
 /**
- * The method by which Deno's own `node:worker_threads` lets go of a Web Worker. It has no public name, so it is looked for. Without it a worker
- * keeps the program alive until the pool is shut down or has been idle for a while.
+ * The method by which Deno's own `node:worker_threads` lets go of a Web Worker. It has no public name, so it is looked
+ * for. Without it a worker keeps the program alive until the pool is shut down or has been idle for a while.
  */
 const setRefOfWorker = Object.getOwnPropertySymbols(Worker.prototype)
   .map((symbol) => ({ symbol, method: (Worker.prototype as unknown as Record<symbol, unknown>)[symbol] }))
@@ -167,7 +167,10 @@ export class ThreadTransport implements Transport {
     this.#events.drained();
   }
 
-  /** Reports the results that are in the shared memory, up to the first call that is not over, or whose result comes as a message. */
+  /**
+   * Reports the results that are in the shared memory, up to the first call that is not over, or whose result comes as
+   * a message.
+   */
   #collect(): void {
     const { woken, numbers, durations } = this.#slots;
     // In this order: a result that is stored after the flag is down sends a new message.

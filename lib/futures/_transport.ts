@@ -1,5 +1,6 @@
 /**
- * What the scheduling core asks of a worker, whatever the worker is. A third executor is a third implementation of {@linkcode Transport}.
+ * What the scheduling core asks of a worker, whatever the worker is. A third executor is a third implementation of
+ * {@linkcode Transport}.
  * @module
  */
 
@@ -29,7 +30,10 @@ export interface TransportEvents {
   exited(exit: WorkerExit & { message: string; cause?: unknown }): void;
 }
 
-/** One worker, seen from the pool. Calls are numbered; the worker runs them one at a time, in the order of their numbers. */
+/**
+ * One worker, seen from the pool. Calls are numbered; the worker runs them one at a time, in the order of their
+ * numbers.
+ */
 export interface Transport {
   /** Tells the worker about a function, before its first call. */
   define(ref: FunctionRef): void;
@@ -50,8 +54,8 @@ export interface Transport {
   /** Takes back all calls that have not started. They are reported by `returned`, at once or later. */
   takeBack(): void;
   /**
-   * The outcome of this call interests nobody any more. What can be killed is killed, after all calls behind this one were returned; what cannot is
-   * told. Either way the worker is not used again.
+   * The outcome of this call interests nobody any more. What can be killed is killed, after all calls behind this one
+   * were returned; what cannot is told. Either way the worker is not used again.
    */
   abandon(seq: number): void;
   /** Ends the worker, which is idle. */

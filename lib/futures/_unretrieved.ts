@@ -1,5 +1,6 @@
 /**
- * Exceptions that nobody asked for. CPython drops them without a word; here they are printed when the future is collected or the program ends.
+ * Exceptions that nobody asked for. CPython drops them without a word; here they are printed when the future is
+ * collected or the program ends.
  * @module
  */
 

@@ -1,8 +1,10 @@
 /**
- * The program of a worker: what runs the tasks, in a thread of this program and in the thread of a child process that does the work.
+ * The program of a worker: what runs the tasks, in a thread of this program and in the thread of a child process that
+ * does the work.
  *
- * The functions here are sent as their source text. A worker that is made from a `data:` URL needs no permission, survives `deno compile` and
- * the registry, and finds no file missing. So each function uses its parameters and nothing else from around it.
+ * The functions here are sent as their source text. A worker that is made from a `data:` URL needs no permission,
+ * survives `deno compile` and the registry, and finds no file missing. So each function uses its parameters and nothing
+ * else from around it.
  * @module
  */
 
@@ -150,7 +152,10 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     return entry.fn = fn as (...args: unknown[]) => unknown;
   }
 
-  /** Calls `fn` for each list of arguments, and stops at the first that throws: as CPython's chunks do, but with the results before it. */
+  /**
+   * Calls `fn` for each list of arguments, and stops at the first that throws: as CPython's chunks do, but with the
+   * results before it.
+   */
   function callMany(
     fn: (...args: unknown[]) => unknown,
     lists: readonly unknown[][],
@@ -312,7 +317,10 @@ interface WorkerScope {
   postMessage(message: unknown): void;
 }
 
-/** The program of a thread. Results that are numbers, booleans and the like go through shared memory, and wake the parent once for many. */
+/**
+ * The program of a thread. Results that are numbers, booleans and the like go through shared memory, and wake the
+ * parent once for many.
+ */
 export function threadProgram(parts: Parts): void {
   const { SLOTS, SlotState, slotWord } = parts;
   const scope = self as unknown as WorkerScope;
@@ -361,9 +369,9 @@ export function threadProgram(parts: Parts): void {
 }
 
 /**
- * Writes messages to the stdout of a child in packets, each a single small write, which a pipe never mixes with another: so several threads may
- * write, and what a task prints itself goes between the packets. A packet is the key, a channel, a flag for the last one of a message, and the
- * length of its part in 16 bits.
+ * Writes messages to the stdout of a child in packets, each a single small write, which a pipe never mixes with
+ * another: so several threads may write, and what a task prints itself goes between the packets. A packet is the key, a
+ * channel, a flag for the last one of a message, and the length of its part in 16 bits.
  */
 export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8Array) => void {
   const PACKET = 4096;
@@ -387,7 +395,10 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
   };
 }
 
-/** The program of the thread in a child process that does the work. It writes its results to stdout itself, before it starts the next call. */
+/**
+ * The program of the thread in a child process that does the work. It writes its results to stdout itself, before it
+ * starts the next call.
+ */
 export function processTaskProgram(parts: Parts, v8: V8): void {
   const { SLOTS, SlotState, slotWord } = parts;
   const scope = self as unknown as WorkerScope;
@@ -414,7 +425,8 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
 }
 
 /**
- * The program of a child's main thread. It never runs a task, so it is there at once when the parent takes calls back, closes the pipe, or dies.
+ * The program of a child's main thread. It never runs a task, so it is there at once when the parent takes calls back,
+ * closes the pipe, or dies.
  *
  * A frame on stdin is a length, a kind, and a body. The first one is the key and the other thread's program.
  */

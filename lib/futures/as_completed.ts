@@ -12,13 +12,17 @@ import { uniqueFutures } from "./wait.ts";
 
 /** Options of {@linkcode asCompleted}. */
 export interface AsCompletedOptions {
-  /** How long all of the iteration may take, counted from the call, in milliseconds or as a duration. No limit by default. */
+  /**
+   * How long all of the iteration may take, counted from the call, in milliseconds or as a duration. No limit by
+   * default.
+   */
   timeout?: DurationLike | null;
 }
 
 /**
- * A future as {@linkcode asCompleted} gives it back. It is the very future that was passed in; for the compiler it is not awaitable, as the compiler
- * takes for granted that `for await` awaits what it iterates over, which it does not. So ask for `future.result()`.
+ * A future as {@linkcode asCompleted} gives it back. It is the very future that was passed in; for the compiler it is
+ * not awaitable, as the compiler takes for granted that `for await` awaits what it iterates over, which it does not. So
+ * ask for `future.result()`.
  *
  * @typeParam F The type of the future.
  */
@@ -27,7 +31,8 @@ export type CompletedFuture<F> = F & { readonly then: never };
 /**
  * Gives back the futures it was given in the order in which they become done: first those that already are.
  *
- * Where it differs from CPython's: it is an async iterable, and a cancelled future is given back as soon as it is cancelled.
+ * Where it differs from CPython's: it is an async iterable, and a cancelled future is given back as soon as it is
+ * cancelled.
  *
  * @typeParam F The type of the futures.
  * @param futures The futures, of one or of several executors. The same one twice is given back once.

@@ -20,8 +20,8 @@ export class RuntimeError extends Error {
 }
 
 /**
- * The future was cancelled before its function ran; or, inside a task, {@linkcode checkCancelled} found that nobody waits for it any more.
- * CPython's `concurrent.futures.CancelledError`.
+ * The future was cancelled before its function ran; or, inside a task, {@linkcode checkCancelled} found that nobody
+ * waits for it any more. CPython's `concurrent.futures.CancelledError`.
  */
 export class CancelledError extends Error {
   /**
@@ -50,7 +50,10 @@ export class TimeoutError extends Error {
   }
 }
 
-/** A future was asked for a step that its state forbids, such as a second result. CPython's `concurrent.futures.InvalidStateError`. */
+/**
+ * A future was asked for a step that its state forbids, such as a second result. CPython's
+ * `concurrent.futures.InvalidStateError`.
+ */
 export class InvalidStateError extends Error {
   /**
    * Makes the error.
@@ -65,8 +68,8 @@ export class InvalidStateError extends Error {
 }
 
 /**
- * The executor cannot run anything any more: its workers fail to start, or it was told to break when one dies. Every pending future and every
- * later `submit` gets it. CPython's `BrokenExecutor`.
+ * The executor cannot run anything any more: its workers fail to start, or it was told to break when one dies. Every
+ * pending future and every later `submit` gets it. CPython's `BrokenExecutor`.
  */
 export class BrokenExecutorError extends RuntimeError {
   /**
@@ -109,7 +112,10 @@ export class BrokenProcessPoolError extends BrokenExecutorError {
   }
 }
 
-/** A worker could not get at the function: its module or its name is not there, or its source needs something from around it. */
+/**
+ * A worker could not get at the function: its module or its name is not there, or its source needs something from
+ * around it.
+ */
 export class NotImportableError extends Error {
   /**
    * Makes the error.
@@ -123,7 +129,10 @@ export class NotImportableError extends Error {
   }
 }
 
-/** An argument or a result cannot be copied to the other side: it holds a function, a symbol, a promise, an open resource and the like. */
+/**
+ * An argument or a result cannot be copied to the other side: it holds a function, a symbol, a promise, an open
+ * resource and the like.
+ */
 export class NotCloneableError extends TypeError {
   /**
    * Makes the error.

@@ -10,34 +10,39 @@ import { MapIterator } from "./map.ts";
 /** Options of {@linkcode Executor.submitWith}. */
 export interface SubmitOptions {
   /**
-   * Gives the call up when it aborts. A call that has not started never runs. One that runs is stopped: a child process is killed; a thread cannot be,
-   * so the call is told ({@linkcode checkCancelled}, {@linkcode taskSignal}) and a new worker takes the place of its own. The future rejects at once
-   * with the signal's reason.
+   * Gives the call up when it aborts. A call that has not started never runs. One that runs is stopped: a child process
+   * is killed; a thread cannot be, so the call is told ({@linkcode checkCancelled}, {@linkcode taskSignal}) and a new
+   * worker takes the place of its own. The future rejects at once with the signal's reason.
    */
   signal?: AbortSignal | undefined;
   /**
-   * How long the call may take, in milliseconds or as a duration, counted from its start. After that it is stopped as by `signal`, and the future
-   * rejects with {@linkcode TimeoutError}. No limit by default.
+   * How long the call may take, in milliseconds or as a duration, counted from its start. After that it is stopped as
+   * by `signal`, and the future rejects with {@linkcode TimeoutError}. No limit by default.
    */
   timeout?: DurationLike | null | undefined;
   /**
-   * What is moved to the worker instead of copied: array buffers, and for threads also message ports and the like. To a process everything is copied,
-   * but what is listed here is gone on this side all the same.
+   * What is moved to the worker instead of copied: array buffers, and for threads also message ports and the like. To a
+   * process everything is copied, but what is listed here is gone on this side all the same.
    */
   transfer?: readonly Transferable[] | undefined;
 }
 
 /** Options of {@linkcode Executor.map} and {@linkcode Executor.starmap}. */
 export interface MapOptions {
-  /** How long all of the iteration may take, counted from the call of `map`, in milliseconds or as a duration. No limit by default. */
+  /**
+   * How long all of the iteration may take, counted from the call of `map`, in milliseconds or as a duration. No limit
+   * by default.
+   */
   timeout?: DurationLike | null | undefined;
   /**
-   * How many items travel as one task. Tiny calls are batched without it; it saves the future that each call has otherwise.
+   * How many items travel as one task. Tiny calls are batched without it; it saves the future that each call has
+   * otherwise.
    * @default {1}
    */
   chunksize?: number | undefined;
   /**
-   * How many tasks are submitted ahead of the results that were taken. Without it all of the iterable is read at the call, so an endless one needs it.
+   * How many tasks are submitted ahead of the results that were taken. Without it all of the iterable is read at the
+   * call, so an endless one needs it.
    */
   buffersize?: number | null | undefined;
   /** Ends the iteration with the signal's reason, and cancels what has not started. */
@@ -67,8 +72,8 @@ export interface ChunkOutcome<R> {
 }
 
 /**
- * Runs functions somewhere else. An executor of your own implements {@linkcode Executor.submitWith} and {@linkcode Executor.shutdown}; all else
- * is built on these.
+ * Runs functions somewhere else. An executor of your own implements {@linkcode Executor.submitWith} and {@linkcode
+ * Executor.shutdown}; all else is built on these.
  *
  * CPython's `concurrent.futures.Executor`.
  *
@@ -132,7 +137,8 @@ export abstract class Executor implements AsyncDisposable {
   ): Future<Awaited<R>>;
 
   /**
-   * For executors that can run several calls as one task: what `chunksize` is built on. By default `undefined`: they cannot.
+   * For executors that can run several calls as one task: what `chunksize` is built on. By default `undefined`: they
+   * cannot.
    *
    * @typeParam A The types of the arguments.
    * @typeParam R What the function returns.
@@ -150,8 +156,9 @@ export abstract class Executor implements AsyncDisposable {
   /**
    * Calls `fn` for each item and gives the results back in the order of the items. CPython's `map(fn, iterable)`.
    *
-   * All items are submitted at the call, unless `buffersize` is set or the iterable is an async one, which is read as it comes. If a call throws,
-   * the iteration throws that and is over, and what has not started is cancelled; so it is when the iteration is left.
+   * All items are submitted at the call, unless `buffersize` is set or the iterable is an async one, which is read as
+   * it comes. If a call throws, the iteration throws that and is over, and what has not started is cancelled; so it is
+   * when the iteration is left.
    *
    * @typeParam T The type of the items.
    * @typeParam R What the function returns.
@@ -229,7 +236,8 @@ export abstract class Executor implements AsyncDisposable {
    * Accepts no more calls, and ends the workers when all work is done. Calling it again does no harm.
    *
    * @param options Whether to wait, and what becomes of calls that have not started.
-   * @returns A promise that resolves when the executor is done; at once with `wait: false`, and the work is finished all the same.
+   * @returns A promise that resolves when the executor is done; at once with `wait: false`, and the work is finished
+   * all the same.
    */
   abstract shutdown(options?: ShutdownOptions): Promise<void>;
 

@@ -10,7 +10,8 @@ import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
 export type { DurationLike };
 
 /**
- * Where a {@linkcode Future} stands. `CANCELLED` becomes `CANCELLED_AND_NOTIFIED` when the executor has taken note of it; both count as done.
+ * Where a {@linkcode Future} stands. `CANCELLED` becomes `CANCELLED_AND_NOTIFIED` when the executor has taken note of
+ * it; both count as done.
  */
 export type FutureState = "PENDING" | "RUNNING" | "CANCELLED" | "CANCELLED_AND_NOTIFIED" | "FINISHED";
 
@@ -34,7 +35,8 @@ export let outcomeOf: <T>(future: Future<T>) => { value: T } | { error: unknown 
  *
  * A future can be awaited as it is; `await future` is `await future.result()`.
  *
- * Where it differs from CPython's: {@linkcode Future.result} and {@linkcode Future.exception} return promises, because JavaScript does not block.
+ * Where it differs from CPython's: {@linkcode Future.result} and {@linkcode Future.exception} return promises, because
+ * JavaScript does not block.
  *
  * @typeParam T The type of the result.
  *
@@ -116,8 +118,8 @@ export class Future<T> implements PromiseLike<T> {
    * The result of the call.
    *
    * @param timeout How long to wait for it, in milliseconds or as a duration; without it, as long as it takes.
-   * @returns A promise of the result. It rejects with the exception of the call, with {@linkcode CancelledError} if the call was cancelled, and with
-   * {@linkcode TimeoutError} if the time is over first, which leaves the call alone.
+   * @returns A promise of the result. It rejects with the exception of the call, with {@linkcode CancelledError} if the
+   * call was cancelled, and with {@linkcode TimeoutError} if the time is over first, which leaves the call alone.
    */
   result(timeout?: DurationLike | null): Promise<T> {
     const limit = toMilliseconds(timeout, "timeout");
@@ -138,8 +140,8 @@ export class Future<T> implements PromiseLike<T> {
    * The exception that the call threw.
    *
    * @param timeout How long to wait for the outcome, in milliseconds or as a duration; without it, as long as it takes.
-   * @returns A promise of what was thrown, or of `null` if the call returned. It rejects with {@linkcode CancelledError} and {@linkcode TimeoutError}
-   * as {@linkcode Future.result} does.
+   * @returns A promise of what was thrown, or of `null` if the call returned. It rejects with {@linkcode
+   * CancelledError} and {@linkcode TimeoutError} as {@linkcode Future.result} does.
    */
   async exception(timeout?: DurationLike | null): Promise<unknown> {
     try {
@@ -152,8 +154,8 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Calls `callback` with this future when it is done, at once if it already is. Callbacks run in the order in which they were added; what one
-   * throws is printed with `console.error`, and the next one runs all the same.
+   * Calls `callback` with this future when it is done, at once if it already is. Callbacks run in the order in which
+   * they were added; what one throws is printed with `console.error`, and the next one runs all the same.
    *
    * @param callback What to call.
    */

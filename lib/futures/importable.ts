@@ -1,25 +1,32 @@
 /**
- * {@linkcode importable} and {@linkcode fromModule}: functions that a worker imports, so that they may use whatever their module does.
+ * {@linkcode importable} and {@linkcode fromModule}: functions that a worker imports, so that they may use whatever
+ * their module does.
  * @module
  */
 
 import { referToModule } from "./_function_ref.ts";
 
-/** The functions that `importable()` was given in this thread, by module and name: where a worker finds them after it has imported the module. */
+/**
+ * The functions that `importable()` was given in this thread, by module and name: where a worker finds them after it
+ * has imported the module.
+ */
 const REGISTRY: unique symbol = Symbol.for("@skein/skein.importable") as never;
 const registry = (globalThis as { [REGISTRY]?: Map<string, unknown> })[REGISTRY] ??= new Map();
 
 /**
- * Marks a function as one that workers find by importing its module, as CPython's process pool does with every function. It may then use
- * whatever its module imports and declares; a function without this mark travels as its source text and must be self-contained.
+ * Marks a function as one that workers find by importing its module, as CPython's process pool does with every
+ * function. It may then use whatever its module imports and declares; a function without this mark travels as its
+ * source text and must be self-contained.
  *
- * The worker runs the whole module. As with Python's `spawn`, a script therefore guards its main part: `if (import.meta.main) { ... }`.
+ * The worker runs the whole module. As with Python's `spawn`, a script therefore guards its main part: `if
+ * (import.meta.main) { ... }`.
  *
  * Importing a local module in a worker needs `--allow-read`.
  *
  * @typeParam F The type of the function.
  * @param meta The `import.meta` of the module that the call is in.
- * @param fn A function with a name that is unique among the importable functions of its module. It need not be exported.
+ * @param fn A function with a name that is unique among the importable functions of its module. It need not be
+ * exported.
  * @returns `fn` itself.
  * @throws {TypeError} If the function has no name, or the module has an importable function of that name already.
  *
@@ -67,12 +74,13 @@ export type ModuleFunctions<M> = {
 /**
  * Typed references to the functions that a module exports, without loading it here: only the workers import it.
  *
- * The references are for `submit`, `map` and the like; calling one directly throws. Importing a local module in a worker needs `--allow-read`.
+ * The references are for `submit`, `map` and the like; calling one directly throws. Importing a local module in a
+ * worker needs `--allow-read`.
  *
  * @typeParam M The type of the module: `typeof import("./tasks.ts")`.
  * @param specifier The absolute URL of the module: `import.meta.resolve("./tasks.ts")`.
- * @returns An object with a reference for each name that is asked of it. A name that the module does not export makes the future reject with
- * {@linkcode NotImportableError}.
+ * @returns An object with a reference for each name that is asked of it. A name that the module does not export makes
+ * the future reject with {@linkcode NotImportableError}.
  * @throws {TypeError} If `specifier` is not an absolute URL.
  *
  * @example

@@ -20,7 +20,8 @@ interface Submitter<R> {
 type Submitted<R> = { readonly one: Future<R> } | { readonly chunk: Future<ChunkOutcome<R>> };
 
 /**
- * The results of {@linkcode Executor.map}, in the order of the items: an async iterable that can also be asked for one result at a time.
+ * The results of {@linkcode Executor.map}, in the order of the items: an async iterable that can also be asked for one
+ * result at a time.
  *
  * @typeParam R The type of the results.
  */
@@ -94,8 +95,8 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
   /**
    * The next result.
    *
-   * @returns As of any async iterator. It rejects with what the call threw, with {@linkcode TimeoutError} when the time is over, and with the signal's
-   * reason; each of these ends the iteration.
+   * @returns As of any async iterator. It rejects with what the call threw, with {@linkcode TimeoutError} when the time
+   * is over, and with the signal's reason; each of these ends the iteration.
    */
   next(): Promise<IteratorResult<R, void>> {
     const step = this.#last.then(() => this.#step());
@@ -269,7 +270,9 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
     else for (const args of lists) this.#submitted.push({ one: this.#submitter.submit(args) });
   }
 
-  /** Reads and submits no more, and cancels what has not started. Gives back the source if it was not read to its end. */
+  /**
+   * Reads and submits no more, and cancels what has not started. Gives back the source if it was not read to its end.
+   */
   #stop(): Iterator<unknown> | AsyncIterator<unknown> | undefined {
     const source = this.#source;
     this.#source = undefined;
@@ -289,7 +292,10 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
   }
 }
 
-/** Cancels a call, or takes its outcome for known if it can no longer be cancelled: the iteration has ended with another one. */
+/**
+ * Cancels a call, or takes its outcome for known if it can no longer be cancelled: the iteration has ended with another
+ * one.
+ */
 function letGo(future: Future<unknown>): void {
   if (!future.cancel()) observe(future, () => outcomeOf(future));
 }

@@ -1,6 +1,6 @@
 /**
- * CPython's `concurrent.futures` for Deno: calls that run in threads ({@linkcode ThreadPoolExecutor}, over Web Workers) or in sandboxed processes
- * ({@linkcode ProcessPoolExecutor}), and futures of their results.
+ * CPython's `concurrent.futures` for Deno: calls that run in threads ({@linkcode ThreadPoolExecutor}, over Web Workers)
+ * or in sandboxed processes ({@linkcode ProcessPoolExecutor}), and futures of their results.
  *
  * ```ts
  * import { ThreadPoolExecutor } from "@skein/skein/futures";

@@ -24,14 +24,17 @@ export interface ProcessPoolExecutorOptions {
   initializer?: ((...args: never[]) => unknown) | undefined;
   /** The arguments of the initializer. */
   initargs?: readonly unknown[] | undefined;
-  /** How many calls a process runs before a new one takes its place. Without it, a process lives as long as the pool. */
+  /**
+   * How many calls a process runs before a new one takes its place. Without it, a process lives as long as the pool.
+   */
   maxTasksPerChild?: number | undefined;
   /**
-   * What a task may do. `"none"`: nothing but compute. `"inherit"`: what the program was allowed as a whole (`--allow-net`, but not
-   * `--allow-net=example.com`). Or a list, as Deno's flags have it: `{ net: ["example.com"], read: true }`. A task that steps outside gets
-   * `NotCapable` on its future.
+   * What a task may do. `"none"`: nothing but compute. `"inherit"`: what the program was allowed as a whole
+   * (`--allow-net`, but not `--allow-net=example.com`). Or a list, as Deno's flags have it: `{ net: ["example.com"],
+   * read: true }`. A task that steps outside gets `NotCapable` on its future.
    *
-   * Modules of tasks are imported before the permission to read is given up, so they need none; with a list of paths for `read` that must hold them.
+   * Modules of tasks are imported before the permission to read is given up, so they need none; with a list of paths
+   * for `read` that must hold them.
    * @default {"none"}
    */
   permissions?: ProcessPermissions | undefined;
@@ -47,17 +50,19 @@ export interface ProcessPoolExecutorOptions {
 }
 
 /**
- * Runs calls in child processes of Deno: sandboxed, killable, and with nothing in common with the program. Arguments and results are copied.
+ * Runs calls in child processes of Deno: sandboxed, killable, and with nothing in common with the program. Arguments
+ * and results are copied.
  *
- * It needs `--allow-run` for the program that `Deno.execPath()` names, and nothing else. What a task writes to its stdout or stderr comes out of
- * the program's. A child ends with the program, also when that is killed.
+ * It needs `--allow-run` for the program that `Deno.execPath()` names, and nothing else. What a task writes to its
+ * stdout or stderr comes out of the program's. A child ends with the program, also when that is killed.
  *
  * `signal` and `timeout` kill a running call within milliseconds, whatever it does.
  *
  * A pool that is not shut down does not keep the program alive once its work is done.
  *
- * Where it differs from CPython's: a process that dies is replaced and fails only the call that it ran; a call that a process has been handed but
- * not started is not `running()`. `cancel()` of such a call is false, as there; few are handed ahead, and only tiny ones.
+ * Where it differs from CPython's: a process that dies is replaced and fails only the call that it ran; a call that a
+ * process has been handed but not started is not `running()`. `cancel()` of such a call is false, as there; few are
+ * handed ahead, and only tiny ones.
  *
  * @example
  * ```ts
@@ -80,8 +85,10 @@ export class ProcessPoolExecutor extends Executor {
    *
    * @param options How many processes, what they may do, and what they run first.
    * @throws {RangeError} If `maxWorkers` or `maxTasksPerChild` is not a whole number of at least 1.
-   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission is none of Deno's.
-   * @throws {RuntimeError} In a program made by `deno compile`, and while a worker imports a script that makes pools without a guard.
+   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission is none of
+   * Deno's.
+   * @throws {RuntimeError} In a program made by `deno compile`, and while a worker imports a script that makes pools
+   * without a guard.
    */
   constructor(options: ProcessPoolExecutorOptions = {}) {
     super();
@@ -166,8 +173,8 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   /**
-   * Ends all processes with SIGTERM, whatever they do, and shuts the pool down: what runs fails with {@linkcode BrokenProcessPoolError}, what has not
-   * started is cancelled. CPython 3.14's `terminate_workers()`.
+   * Ends all processes with SIGTERM, whatever they do, and shuts the pool down: what runs fails with {@linkcode
+   * BrokenProcessPoolError}, what has not started is cancelled. CPython 3.14's `terminate_workers()`.
    *
    * @returns A promise that resolves when the processes have been told.
    */

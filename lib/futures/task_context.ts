@@ -16,9 +16,9 @@ function context(): TaskContext | undefined {
 }
 
 /**
- * Inside a task: throws if nobody waits for the task any more, because its `signal` was aborted or its `timeout` is over. A long loop calls it now
- * and then, since a thread cannot be stopped from outside. It reads shared memory, so it works without letting go of the thread, and costs some
- * ten nanoseconds. Outside a task it does nothing.
+ * Inside a task: throws if nobody waits for the task any more, because its `signal` was aborted or its `timeout` is
+ * over. A long loop calls it now and then, since a thread cannot be stopped from outside. It reads shared memory, so it
+ * works without letting go of the thread, and costs some ten nanoseconds. Outside a task it does nothing.
  *
  * A function that travels by its source text may use it by this name, imported or not.
  *
@@ -41,8 +41,9 @@ export function checkCancelled(): void {
 }
 
 /**
- * Inside a task: a signal that aborts when nobody waits for the task any more, for `fetch` and whatever else takes one. It aborts while the task
- * awaits; a loop that never awaits uses {@linkcode checkCancelled}. Outside a task it is a signal that never aborts.
+ * Inside a task: a signal that aborts when nobody waits for the task any more, for `fetch` and whatever else takes one.
+ * It aborts while the task awaits; a loop that never awaits uses {@linkcode checkCancelled}. Outside a task it is a
+ * signal that never aborts.
  *
  * A function that travels by its source text may use it by this name, imported or not.
  *

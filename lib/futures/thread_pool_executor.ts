@@ -36,18 +36,20 @@ export interface ThreadPoolExecutorOptions {
 let pools = 0;
 
 /**
- * Runs calls in Web Workers: threads with memory of their own, so they use all cores. Arguments and results are copied (structured clone), moved
- * (`transfer`) or, as a `SharedArrayBuffer`, shared.
+ * Runs calls in Web Workers: threads with memory of their own, so they use all cores. Arguments and results are copied
+ * (structured clone), moved (`transfer`) or, as a `SharedArrayBuffer`, shared.
  *
- * It needs no permission for functions that travel by their source; importing a local module in a thread needs `--allow-read`. A thread has the
- * permissions of the program.
+ * It needs no permission for functions that travel by their source; importing a local module in a thread needs
+ * `--allow-read`. A thread has the permissions of the program.
  *
- * A running call cannot be killed in a thread. `signal` and `timeout` reject its future at once and tell it; the thread is replaced and burns on
- * until the call ends. What may hang belongs into a {@linkcode ProcessPoolExecutor}. A thread that runs out of memory takes the program with it.
+ * A running call cannot be killed in a thread. `signal` and `timeout` reject its future at once and tell it; the thread
+ * is replaced and burns on until the call ends. What may hang belongs into a {@linkcode ProcessPoolExecutor}. A thread
+ * that runs out of memory takes the program with it.
  *
  * A pool that is not shut down does not keep the program alive once its work is done.
  *
- * Where it differs from CPython's: threads run JavaScript in parallel; a worker that dies is replaced and fails only the call that it ran.
+ * Where it differs from CPython's: threads run JavaScript in parallel; a worker that dies is replaced and fails only
+ * the call that it ran.
  *
  * @example
  * ```ts

@@ -9,7 +9,10 @@ import { Future, observe, outcomeOf } from "./future.ts";
 
 /** For `returnWhen`: as soon as any future is done. */
 export const FIRST_COMPLETED = "FIRST_COMPLETED";
-/** For `returnWhen`: as soon as any future ends with an exception, or all are done. A cancelled future does not count as an exception. */
+/**
+ * For `returnWhen`: as soon as any future ends with an exception, or all are done. A cancelled future does not count as
+ * an exception.
+ */
 export const FIRST_EXCEPTION = "FIRST_EXCEPTION";
 /** For `returnWhen`: when all futures are done. */
 export const ALL_COMPLETED = "ALL_COMPLETED";
@@ -19,7 +22,10 @@ export type ReturnWhen = typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeo
 
 /** Options of {@linkcode wait}. */
 export interface WaitOptions {
-  /** How long to wait at the most, in milliseconds or as a duration. Running out of time is no error: the rest is in `notDone`. No limit by default. */
+  /**
+   * How long to wait at the most, in milliseconds or as a duration. Running out of time is no error: the rest is in
+   * `notDone`. No limit by default.
+   */
   timeout?: DurationLike | null;
   /**
    * When to return.
@@ -57,8 +63,8 @@ export function uniqueFutures<F extends Future<unknown>>(futures: Iterable<F>, w
 /**
  * Waits until one or all of some futures are done.
  *
- * Where it differs from CPython's: a future that was cancelled counts as done at once, also one that its executor has not taken note of yet. (CPython
- * waits for ever for one that was cancelled by `shutdown(cancel_futures=True)`.)
+ * Where it differs from CPython's: a future that was cancelled counts as done at once, also one that its executor has
+ * not taken note of yet. (CPython waits for ever for one that was cancelled by `shutdown(cancel_futures=True)`.)
  *
  * @param futures The futures, of one or of several executors. The same one twice counts once.
  * @param options The time limit, and what to wait for.

@@ -1,5 +1,6 @@
 /**
- * What the tests of the pools share: one table of pools, gates that hold tasks without a timer, and scripts run as programs of their own.
+ * What the tests of the pools share: one table of pools, gates that hold tasks without a timer, and scripts run as
+ * programs of their own.
  * @module
  */
 
@@ -65,8 +66,8 @@ export function forEachPool(criterion: string, body: (kind: PoolKind) => Promise
 }
 
 /**
- * Holds tasks until they are let go, and knows when they have started: a socket, as that is what a thread and a process have in common.
- * A task goes through it by calling {@linkcode hold}.
+ * Holds tasks until they are let go, and knows when they have started: a socket, as that is what a thread and a process
+ * have in common. A task goes through it by calling {@linkcode hold}.
  */
 export class Gate implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -177,7 +178,10 @@ export function startScript(
   }).spawn();
 }
 
-/** Runs a fixture to its end. One that does not end by itself is killed after a long while, which fails the test by its signal. */
+/**
+ * Runs a fixture to its end. One that does not end by itself is killed after a long while, which fails the test by its
+ * signal.
+ */
 export async function runScript(
   name: string,
   args: readonly string[] = [],

@@ -1,6 +1,6 @@
 /**
- * The same program here and in CPython: `fixtures/cpython.py` does step by step what {@linkcode skein} does, and both print the same lines.
- * `fixtures/cpython.txt` has the lines, for machines without Python.
+ * The same program here and in CPython: `fixtures/cpython.py` does step by step what {@linkcode skein} does, and both
+ * print the same lines. `fixtures/cpython.txt` has the lines, for machines without Python.
  */
 
 import { assert, assertEquals } from "@std/assert";
