@@ -102,6 +102,7 @@ export class PoolWorker {
 
   /** Takes note that calls were taken back. */
   release(seqs: readonly number[]): Task[] {
+    this.remaining += seqs.length;
     return seqs.map((seq) => this.#release(seq));
   }
 
@@ -119,7 +120,7 @@ export class PoolWorker {
   /** Takes a call back, if it has not started. */
   revoke(task: Task): boolean {
     if (!this.transport.revoke(task.seq)) return false;
-    this.#release(task.seq);
+    this.release([task.seq]);
     return true;
   }
 
