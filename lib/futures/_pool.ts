@@ -252,15 +252,15 @@ export class Pool {
         if (first) this.#retire(worker);
         break;
       }
-      if (settings.transfer.length > 0) {
-        if (batch.length > 0) break;
-        transfer = settings.transfer;
-      }
+      // What is moved can be sent once only: such a call has a worker to itself, and nothing is ever taken back from it.
+      const moves = settings.transfer.length > 0;
+      if (moves && !first) break;
       queue.shift();
-      task.load = Math.min(cost, AHEAD);
+      task.load = moves ? AHEAD : Math.min(cost, AHEAD);
       load += task.load;
       batch.push(task);
-      if (transfer.length > 0) break;
+      transfer = settings.transfer;
+      if (moves) break;
     }
     if (batch.length > 0) this.#send(worker, batch, transfer);
     this.#watchTime(worker);
@@ -377,7 +377,7 @@ export class Pool {
     this.#retired.delete(worker);
     liveWorkers.delete(worker);
     const tasks = worker.tasks();
-    const running = tasks.filter((task) => worker.mayHaveStarted(task));
+    const running = tasks.filter((task) => worker.mayHaveStarted(task) || task.settings.transfer.length > 0);
     worker.release(tasks.map((task) => task.seq));
     const { message, cause, ...how } = exit;
     const last = how.stderr?.trimEnd().split("\n").slice(-5).join("\n");

@@ -46,7 +46,9 @@ export class Task extends Future<unknown> {
   learn(duration: number): void {
     const { ref, args, isChunk } = this.settings;
     const sample = isChunk ? duration / Math.max(1, args.length) : duration;
-    ref.cost = ref.cost === undefined ? sample : ref.cost + 0.2 * (sample - ref.cost);
+    // One call during which the thread was put aside by the system says little, so no sample counts for much more than
+    // the ones before it. Calls that really take longer now get there in some steps.
+    ref.cost = ref.cost === undefined ? sample : 0.8 * ref.cost + 0.2 * Math.min(sample, 4 * ref.cost + 0.05);
   }
 
   override cancel(): boolean {

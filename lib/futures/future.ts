@@ -143,14 +143,11 @@ export class Future<T> implements PromiseLike<T> {
    * @returns A promise of what was thrown, or of `null` if the call returned. It rejects with {@linkcode
    * CancelledError} and {@linkcode TimeoutError} as {@linkcode Future.result} does.
    */
-  async exception(timeout?: DurationLike | null): Promise<unknown> {
-    try {
-      await this.result(timeout);
-      return null;
-    } catch (error) {
+  exception(timeout?: DurationLike | null): Promise<unknown> {
+    return this.result(timeout).then(() => null, (error) => {
       if (!this.#failed) throw error;
       return this.#error;
-    }
+    });
   }
 
   /**

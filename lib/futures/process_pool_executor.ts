@@ -33,8 +33,8 @@ export interface ProcessPoolExecutorOptions {
    * (`--allow-net`, but not `--allow-net=example.com`). Or a list, as Deno's flags have it: `{ net: ["example.com"],
    * read: true }`. A task that steps outside gets `NotCapable` on its future.
    *
-   * Modules of tasks are imported before the permission to read is given up, so they need none; with a list of paths
-   * for `read` that must hold them.
+   * Modules of tasks are imported before the permission to read is given up, so they need none. With a list of paths
+   * for `read`, that list must hold them and what they import.
    * @default {"none"}
    */
   permissions?: ProcessPermissions | undefined;

@@ -212,16 +212,19 @@ poolTest("ProcessPoolExecutor.submit() keeps a child without maxTasksPerChild", 
   assert(pid !== Deno.pid);
 });
 
-poolTest("ProcessPoolExecutor.submit() does not count a call that a child gave back against maxTasksPerChild", async () => {
-  await using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 3 });
-  const spin = (ms: number) => {
-    const end = performance.now() + ms;
-    while (performance.now() < end);
-    return Deno.pid;
-  };
-  // The first call makes calls seem short, so that the next two are handed out together; the second takes longer than
-  // a worker has for what it was given ahead.
-  const first = await pool.submit(spin, 0);
-  const pids = await Promise.all([pool.submit(spin, 100), pool.submit(spin, 0)]);
-  assertEquals(pids, [first, first]);
-});
+poolTest(
+  "ProcessPoolExecutor.submit() does not count a call that a child gave back against maxTasksPerChild",
+  async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 3 });
+    const spin = (ms: number) => {
+      const end = performance.now() + ms;
+      while (performance.now() < end);
+      return Deno.pid;
+    };
+    // The first call makes calls seem short, so that the next two are handed out together; the second takes longer than
+    // a worker has for what it was given ahead.
+    const first = await pool.submit(spin, 0);
+    const pids = await Promise.all([pool.submit(spin, 100), pool.submit(spin, 0)]);
+    assertEquals(pids, [first, first]);
+  },
+);

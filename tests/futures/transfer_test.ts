@@ -22,6 +22,23 @@ forEachPool("submitWith() with transfer moves each call's own buffers", async (k
   assertEquals(all.map((bytes) => bytes.buffer.detached), all.map((_, n) => n % 3 !== 0));
 });
 
+forEachPool("submitWith() with transfer moves the buffers of calls behind a long one", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 2 });
+  const busySum = (bytes: Uint8Array, ms: number) => {
+    for (const end = performance.now() + ms; performance.now() < end;);
+    return bytes.reduce((a, b) => a + b, 0);
+  };
+  // The pool takes the function for a quick one, and would hand it out ahead.
+  await Promise.all(Array.from({ length: 500 }, () => pool.submit(busySum, new Uint8Array(1), 0)));
+  for (let round = 0; round < 5; round++) {
+    const futures = Array.from({ length: 8 }, (_, n) => {
+      const bytes = Uint8Array.of(n, 1);
+      return pool.submitWith({ transfer: [bytes.buffer] }, busySum, bytes, n < 1 ? 30 : 0);
+    });
+    assertEquals(await Promise.all(futures), [1, 2, 3, 4, 5, 6, 7, 8]);
+  }
+});
+
 forEachPool("submitWith() with transfer moves also what is no argument", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
   const buffer = new ArrayBuffer(8);
