@@ -17,14 +17,20 @@ export function decodeChunk<R>(task: Task): Future<ChunkOutcome<R>> {
     if (task.cancelled()) future.cancel();
     else if ("error" in outcome) future.setException(outcome.error);
     else {
-      const { values, error } = outcome.value as ChunkResult;
-      future.setResult({
-        values: values as R[],
-        ...(error === undefined ? {} : { failure: { error: decodeError(error) } }),
-      });
+      try {
+        future.setResult(decodeOutcome<R>(outcome.value));
+      } catch (error) {
+        future.setException(error);
+      }
     }
   });
   return future;
+}
+
+function decodeOutcome<R>(value: unknown): ChunkOutcome<R> {
+  const { values, error } = Object(value) as ChunkResult;
+  if (!Array.isArray(values)) throw new TypeError("Cannot read the results that a worker sent for a chunk");
+  return { values, ...(error === undefined ? {} : { failure: { error: decodeError(error) } }) };
 }
 
 class ChunkFuture<R> extends Future<ChunkOutcome<R>> {

@@ -33,26 +33,29 @@ export type EncodedError =
  */
 export function encodeError(thrown: unknown, isCloneable: (value: unknown) => boolean): EncodedError {
   const MAX_DEPTH = 16;
-  const skeinErrors = [
-    "BrokenExecutorError",
-    "BrokenProcessPoolError",
-    "BrokenThreadPoolError",
-    "CancelledError",
-    "InvalidStateError",
-    "NotCloneableError",
-    "NotImportableError",
-    "RuntimeError",
-    "TimeoutError",
-    "WorkerCrashedError",
+  const SKEIN = Symbol.for("@skein/skein.error");
+  const standard: [string, unknown][] = [
+    ["AggregateError", AggregateError],
+    ["DOMException", DOMException],
+    ["EvalError", EvalError],
+    ["RangeError", RangeError],
+    ["ReferenceError", ReferenceError],
+    ["SuppressedError", SuppressedError],
+    ["SyntaxError", SyntaxError],
+    ["TypeError", TypeError],
+    ["URIError", URIError],
+    ["WebAssembly.CompileError", WebAssembly.CompileError],
+    ["WebAssembly.LinkError", WebAssembly.LinkError],
+    ["WebAssembly.RuntimeError", WebAssembly.RuntimeError],
+    ...Object.entries(Deno.errors).map(([name, value]): [string, unknown] => [`Deno.errors.${name}`, value]),
   ];
 
   function baseOf(error: Error): string {
+    const mark = (error as { [SKEIN]?: unknown })[SKEIN];
+    if (typeof mark === "string") return `Skein.${mark}`;
     for (let proto = Object.getPrototypeOf(error); proto !== null; proto = Object.getPrototypeOf(proto)) {
-      const constructor = proto.constructor;
-      const name = typeof constructor === "function" ? constructor.name : "";
-      if ((globalThis as Record<string, unknown>)[name] === constructor) return name;
-      if ((Deno.errors as Record<string, unknown>)[name] === constructor) return `Deno.errors.${name}`;
-      if (skeinErrors.includes(name)) return name;
+      const base = standard.find(([, value]) => proto.constructor === value);
+      if (base !== undefined) return base[0];
     }
     return "Error";
   }
@@ -63,7 +66,11 @@ export function encodeError(thrown: unknown, isCloneable: (value: unknown) => bo
     }
     if (path.length === MAX_DEPTH || path.includes(value)) return { kind: "shown", text: String(value) };
     const below = [...path, value];
-    const isAggregate = value instanceof AggregateError && Array.isArray(value.errors);
+    const members = value instanceof AggregateError && Array.isArray(value.errors)
+      ? value.errors
+      : value instanceof SuppressedError
+      ? [value.error, value.suppressed]
+      : undefined;
     return {
       kind: "error",
       base: baseOf(value),
@@ -78,7 +85,7 @@ export function encodeError(thrown: unknown, isCloneable: (value: unknown) => bo
           return [key, isCloneable(property) ? property : Deno.inspect(property)] as const;
         }),
       ...("cause" in value ? { cause: encode(value.cause, below) } : {}),
-      ...(isAggregate ? { errors: value.errors.map((error) => encode(error, below)) } : {}),
+      ...(members === undefined ? {} : { errors: members.map((error) => encode(error, below)) }),
     };
   }
 
@@ -90,16 +97,22 @@ export function encodeError(thrown: unknown, isCloneable: (value: unknown) => bo
   }
 }
 
-const STANDARD: Record<string, new (message: string) => Error> = {
-  Error,
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-  ...errors,
-};
+type ErrorClass = new (message: string) => Error;
+
+const CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
+  ...prefixed("", { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError }),
+  ...prefixed("WebAssembly.", {
+    CompileError: WebAssembly.CompileError,
+    LinkError: WebAssembly.LinkError,
+    RuntimeError: WebAssembly.RuntimeError,
+  }),
+  ...prefixed("Deno.errors.", Deno.errors),
+  ...prefixed("Skein.", errors),
+]);
+
+function prefixed(prefix: string, classes: Record<string, ErrorClass>): [string, ErrorClass][] {
+  return Object.entries(classes).map(([name, it]) => [prefix + name, it]);
+}
 
 /**
  * The thrown value that `encoded` stands for. A class of the program's own comes back as the nearest class that every
@@ -132,12 +145,9 @@ export function decodeError(encoded: unknown): unknown {
 
 function construct(base: string, message: string, name: string, members: unknown[]): Error {
   if (base === "AggregateError") return new AggregateError(members, message);
+  if (base === "SuppressedError") return new SuppressedError(members[0], members[1], message);
   if (base === "DOMException") return new DOMException(message, name);
-  if (base.startsWith("Deno.errors.")) {
-    const key = base.slice("Deno.errors.".length);
-    if (Object.hasOwn(Deno.errors, key)) return new Deno.errors[key as keyof typeof Deno.errors](message);
-  }
-  return Object.hasOwn(STANDARD, base) ? new STANDARD[base]!(message) : new Error(message);
+  return new (CLASSES.get(base) ?? Error)(message);
 }
 
 function define(error: Error, key: string, value: unknown): void {

@@ -11,8 +11,8 @@ export interface PacketHandlers {
   message(channel: number, payload: Uint8Array): void;
 }
 
-/** The largest message: what a child sends must not make its parent allocate without bound. */
-const MAX_MESSAGE = 0x7fff_ffff;
+/** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
+const MAX_LENGTHS: readonly number[] = [0x7fff_ffff, 65536];
 
 /** Splits a stream of bytes into messages and everything else. */
 export class PacketReader {
@@ -59,12 +59,15 @@ export class PacketReader {
   }
 
   #part(channel: number, last: boolean, payload: Uint8Array): void {
+    const limit = MAX_LENGTHS[channel];
+    if (limit === undefined) throw new RangeError(`a packet on channel ${channel}, which there is not`);
+    if (!last && payload.length === 0) throw new RangeError("an empty packet");
     let message = this.#parts.get(channel);
     if (last && message === undefined) return this.#handlers.message(channel, payload);
     if (message === undefined) this.#parts.set(channel, message = { chunks: [], length: 0 });
     message.chunks.push(payload.slice());
     message.length += payload.length;
-    if (message.length > MAX_MESSAGE) throw new RangeError(`a message of more than ${MAX_MESSAGE} bytes`);
+    if (message.length > limit) throw new RangeError(`a message of more than ${limit} bytes`);
     if (!last) return;
     this.#parts.delete(channel);
     const whole = new Uint8Array(message.length);

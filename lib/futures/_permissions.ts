@@ -15,11 +15,11 @@ export type ProcessPermissions =
 const NAMES: readonly PermissionName[] = ["read", "write", "net", "env", "run", "sys", "ffi", "import"];
 
 /**
- * The flags to start a child with, and whether it may read files, at least some.
+ * The flags to start a child with, and whether it may read files and import from other places, at least some.
  *
  * @throws {TypeError} If `permissions` names one that Deno does not have.
  */
-export function childFlags(permissions: ProcessPermissions): { flags: string[]; canRead: boolean } {
+export function childFlags(permissions: ProcessPermissions): { flags: string[]; canRead: boolean; canImport: boolean } {
   const granted = permissions === "none" ? {} : permissions === "inherit" ? ownPermissions() : permissions;
   if (typeof granted !== "object" || granted === null) {
     throw new TypeError(
@@ -40,7 +40,8 @@ export function childFlags(permissions: ProcessPermissions): { flags: string[]; 
       throw new TypeError(`Cannot use ${Deno.inspect(value)} as the permission ${name}: pass true, false or a list`);
     }
   }
-  return { flags, canRead: flags.some((flag) => flag.startsWith("--allow-read")) };
+  const allows = (name: PermissionName) => flags.some((flag) => flag.startsWith(`--allow-${name}`));
+  return { flags, canRead: allows("read"), canImport: allows("import") };
 }
 
 function toEntry(entry: string | URL): string {
@@ -56,9 +57,12 @@ function fromFileUrl(url: URL): string {
   return Deno.build.os === "windows" ? path.slice(1).replaceAll("/", "\\") : path;
 }
 
-/** What this program is allowed as a whole; lists cannot be asked for. */
+/** What this program is allowed as a whole and without exception; lists cannot be asked for. */
 function ownPermissions(): { [K in PermissionName]?: boolean } {
   return Object.fromEntries(
-    NAMES.map((name) => [name, Deno.permissions.querySync({ name } as Deno.PermissionDescriptor).state === "granted"]),
+    NAMES.map((name) => {
+      const { state, partial } = Deno.permissions.querySync({ name } as Deno.PermissionDescriptor);
+      return [name, state === "granted" && !partial];
+    }),
   );
 }

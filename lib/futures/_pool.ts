@@ -54,7 +54,7 @@ export interface PoolSettings {
   readonly Broken: new (message: string, options?: ErrorOptions) => BrokenExecutorError;
   /** Whether arguments go to another process. */
   readonly toProcess: boolean;
-  /** Whether calls that a worker has not started can be taken back without waiting. */
+  /** Whether it is known at once which calls are taken back. */
   readonly revokesAtOnce: boolean;
   /** Whether a worker can be kept from keeping the program alive. */
   readonly canUnref: boolean;
@@ -67,14 +67,6 @@ export interface PoolSettings {
 export const liveWorkers: Set<PoolWorker> = new Set();
 
 const LOADING = Symbol.for("@skein/skein.loading");
-
-/** Checks a number of workers, tasks and the like. */
-export function positiveInteger(value: unknown, what: string): number {
-  if (!Number.isInteger(value) || (value as number) < 1) {
-    throw new RangeError(`Cannot use ${Deno.inspect(value)} as ${what}: pass a whole number of at least 1`);
-  }
-  return value as number;
-}
 
 /** The initializer of a pool, from its options. */
 export function toInitializer(
@@ -98,6 +90,8 @@ export class Pool {
   readonly #retired = new Set<PoolWorker>();
   /** How many tasks have not ended. */
   #pending = 0;
+  /** How many tasks were cancelled while they were queued, since the queue was last cleared of them. */
+  #stale = 0;
   #started = 0;
   #failedStarts = 0;
   #dispatching = false;
@@ -135,7 +129,7 @@ export class Pool {
     const limit = toMilliseconds(timeout, "timeout");
     if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
     const ref = functionRef(fn);
-    const task = new Task({ ref, args, isChunk, transfer: transfer ?? [], timeout: limit, signal }, this.#onCancel);
+    const task = new Task({ ref, isChunk, transfer: transfer ?? [], timeout: limit, signal }, args, this.#onCancel);
     this.#addModule(ref);
     if (signal !== undefined) this.#listen(signal, task);
     this.#queue.push(task);
@@ -164,9 +158,12 @@ export class Pool {
     this.#broken ??= new this.#settings.Broken(`The workers were ended by ${what}`);
     this.#cancelAll();
     for (const worker of [...this.#workers, ...this.#retired]) {
-      for (const task of worker.tasks()) this.#fail(task, this.#broken);
-      this.#retire(worker);
+      const [running, ...waiting] = worker.tasks();
+      worker.release([...(running === undefined ? [] : [running]), ...waiting].map((task) => task.seq));
       worker.transport.kill(signal);
+      this.#retire(worker);
+      for (const task of waiting) task.cancel();
+      if (running !== undefined) this.#fail(running, this.#broken);
     }
     this.#endIfDone();
     return Promise.resolve();
@@ -180,7 +177,7 @@ export class Pool {
     }
     for (const worker of this.#workers) {
       if (this.#settings.revokesAtOnce) { for (const task of worker.tasks()) task.cancel(); }
-      else if (worker.count > 1) worker.transport.takeBack();
+      else if (worker.count > 1) this.#takeBack(worker);
     }
   }
 
@@ -252,7 +249,8 @@ export class Pool {
         if (first) this.#retire(worker);
         break;
       }
-      // What is moved can be sent once only: such a call has a worker to itself, and nothing is ever taken back from it.
+      // What is moved can be sent once only: such a call has a worker to itself, and nothing is ever taken back from
+      // it.
       const moves = settings.transfer.length > 0;
       if (moves && !first) break;
       queue.shift();
@@ -275,8 +273,7 @@ export class Pool {
         return;
       }
       const [task] = batch as [Task];
-      const { ref, args } = task.settings;
-      this.#fail(task, notCloneable(ref.name, args, this.#settings.toProcess, cause));
+      this.#fail(task, notCloneable(task.settings.ref.name, task.args, this.#settings.toProcess, cause));
       this.#dispatchSoon();
     }
   }
@@ -295,11 +292,13 @@ export class Pool {
     // What a worker says that makes no sense is the transport's to deal with: it sees the error.
     const events: TransportEvents = {
       ready: () => {
+        if (worker.ready) throw new TypeError("that it is ready, twice");
         worker.ready = true;
         this.#failedStarts = 0;
         this.#dispatch();
       },
       broken: (error) => {
+        if (worker.ready) throw new TypeError("that its initializer threw, after it had not");
         const shown = error instanceof Error ? `${error.name}: ${error.message}` : Deno.inspect(error);
         this.#break(`A worker's initializer threw ${shown}`, error);
       },
@@ -311,11 +310,8 @@ export class Pool {
         this.#watchTime(worker);
         this.#dispatch();
       },
-      returned: (seqs) => {
-        const tasks = worker.release(seqs);
-        this.#watchTime(worker);
-        this.#takenBack(tasks);
-      },
+      returned: (seqs) => this.#returned(worker, seqs),
+      lost: () => this.#retire(worker),
       exited: (exit) => this.#exited(worker, exit),
     };
     try {
@@ -333,12 +329,26 @@ export class Pool {
 
   #settle(worker: PoolWorker, seq: number, duration: number, set: (task: Task) => void): void {
     const task = worker.settle(seq);
-    task.learn(duration);
+    if (duration >= 0 && Number.isFinite(duration)) task.learn(duration);
     // It may have been given up, which was the outcome then.
-    if (!task.done()) {
-      set(task);
-      this.#over(task);
-    }
+    if (task.done()) return;
+    set(task);
+    this.#over(task);
+  }
+
+  /** Takes back what a worker has not started. */
+  #takeBack(worker: PoolWorker): void {
+    worker.returning++;
+    const seqs = worker.transport.takeBack();
+    if (this.#settings.revokesAtOnce) this.#returned(worker, seqs);
+  }
+
+  #returned(worker: PoolWorker, seqs: readonly number[]): void {
+    worker.returning--;
+    const tasks = worker.release(seqs);
+    this.#watchTime(worker);
+    this.#takenBack(tasks);
+    this.#closeIfSpent(worker);
   }
 
   #takenBack(tasks: readonly Task[]): void {
@@ -348,7 +358,7 @@ export class Pool {
       else if (this.#cancelling) task.cancel();
       else this.#queue.unshift(task);
     }
-    this.#dispatch();
+    this.#dispatchSoon();
   }
 
   /** Gives a worker no more calls; it is closed as soon as it has none. */
@@ -404,18 +414,34 @@ export class Pool {
       if (!task.done()) this.#fail(task, this.#broken);
     }
     for (const worker of this.#workers) {
-      worker.transport.takeBack();
+      this.#takeBack(worker);
       this.#retire(worker);
     }
   }
 
   // -- Tasks
 
-  readonly #onCancel = (task: Task): void => {
+  readonly #onCancel = (task: Task, worker: PoolWorker | undefined): void => {
     this.#over(task);
-    // The worker that had it may have nothing to do now.
-    this.#dispatchSoon();
+    if (worker === undefined) this.#dropStale();
+    else {
+      task.setRunningOrNotifyCancel();
+      this.#watchTime(worker);
+      // The worker that had it may have nothing to do now.
+      this.#dispatchSoon();
+    }
   };
+
+  /** Keeps what was cancelled in the queue from being more than what was not. */
+  #dropStale(): void {
+    if (++this.#stale < 1000 || this.#stale < this.#queue.length / 2) return;
+    this.#stale = 0;
+    for (let rest = this.#queue.length; rest > 0; rest--) {
+      const task = this.#queue.shift()!;
+      if (!task.done()) this.#queue.push(task);
+      else if (task.cancelled()) task.setRunningOrNotifyCancel();
+    }
+  }
 
   #fail(task: Task, error: unknown): void {
     if (task.done()) return;
@@ -426,6 +452,7 @@ export class Pool {
   /** Takes note that a task has its outcome. */
   #over(task: Task): void {
     const { signal } = task.settings;
+    task.args = [];
     if (signal !== undefined) this.#unlisten(signal, task);
     if (--this.#pending === 0) {
       clearTimeout(this.#watching);
@@ -439,14 +466,22 @@ export class Pool {
   #abandon(task: Task, error: unknown): void {
     if (task.done()) return;
     const { worker } = task;
-    const gone = worker === undefined || worker.revoke(task);
+    const never = worker === undefined || worker.revoke(task);
     throwTo(task, error);
     this.#over(task);
-    if (!gone) {
-      this.#retire(worker);
-      worker.transport.abandon(task.seq);
+    if (worker !== undefined) {
+      if (!never) this.#stop(worker, task);
+      this.#watchTime(worker);
     }
     this.#dispatchSoon();
+  }
+
+  /** Stops a worker that runs the task; if it does not, it goes on. */
+  #stop(worker: PoolWorker, task: Task): void {
+    const { seq } = task;
+    const head = worker.oldest()?.seq ?? -1;
+    this.#takeBack(worker);
+    if (task.worker === worker && worker.transport.abandon(seq, head)) this.#retire(worker);
   }
 
   #listen(signal: AbortSignal, task: Task): void {
@@ -479,7 +514,7 @@ export class Pool {
   /** Keeps an eye on the time limit of the call that a worker runs. */
   #watchTime(worker: PoolWorker): void {
     const task = worker.oldest();
-    if (worker.watched === task) return;
+    if (worker.watched === task && !task?.done()) return;
     worker.stopTimer();
     worker.watched = task;
     if (task === undefined || task.done()) return;
@@ -500,7 +535,7 @@ export class Pool {
         for (const worker of this.#workers) {
           if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK) continue;
           worker.stuck = true;
-          worker.transport.takeBack();
+          this.#takeBack(worker);
         }
       }
       this.#watch();
@@ -523,6 +558,8 @@ export class Pool {
   #setRef(ref: boolean): void {
     clearTimeout(this.#idling);
     for (const worker of this.#workers) worker.transport.setRef(ref);
+    // What was given up and burns on must not.
+    if (!ref) { for (const worker of this.#retired) worker.transport.setRef(false); }
     if (ref || this.#settings.canUnref || this.#shutDown) return;
     const timer = setTimeout(() => {
       for (const worker of this.#workers) this.#retire(worker);
@@ -542,6 +579,6 @@ export class Pool {
 }
 
 function throwTo(task: Task, error: unknown): void {
-  task.setException(error);
   expectRetrieval(task, task.settings.ref.name, error);
+  task.setException(error);
 }

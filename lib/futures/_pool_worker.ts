@@ -27,6 +27,8 @@ export class PoolWorker {
   stuck = false;
   /** How many more calls it may be given. */
   remaining: number;
+  /** How many answers to a take-back are due. Until then it gets no calls, so that their order stays plain. */
+  returning = 0;
   /** How many calls it holds. */
   count = 0;
   /** The milliseconds that these are expected to take. */
@@ -51,7 +53,7 @@ export class PoolWorker {
 
   /** How many more calls it can hold. */
   get room(): number {
-    return Math.min(this.remaining, SLOTS - 1 - (this.#next - this.#head));
+    return this.returning > 0 ? 0 : Math.min(this.remaining, SLOTS - 1 - (this.#next - this.#head));
   }
 
   /**
@@ -63,7 +65,7 @@ export class PoolWorker {
     for (const { settings: { ref } } of tasks) this.#define(ref);
     this.transport.send(
       this.#next,
-      tasks.map(({ settings: { ref, args, isChunk } }) => [isChunk ? -ref.id : ref.id, args] as const),
+      tasks.map(({ settings: { ref, isChunk }, args }) => [isChunk ? -ref.id : ref.id, args] as const),
       transfer,
     );
     if (this.count === 0) this.progressAt = performance.now();
@@ -90,12 +92,11 @@ export class PoolWorker {
   /**
    * Takes note that a call is over.
    *
-   * @throws {TypeError} If the worker has no such call: what it says is not to be trusted.
+   * @throws {TypeError} If it is not the worker's oldest one: what it says is not to be trusted.
    */
   settle(seq: number): Task {
+    if (this.oldest()?.seq !== seq) throw new TypeError(`the outcome of call ${seq}, which it did not run`);
     const task = this.#release(seq);
-    // Calls run in order, so all before it are over, too.
-    this.#head = Math.max(this.#head, seq + 1);
     this.stuck = false;
     return task;
   }
@@ -136,11 +137,8 @@ export class PoolWorker {
   /** The oldest call that is not over. */
   oldest(): Task | undefined {
     if (this.count === 0) return undefined;
-    for (let seq = this.#head; seq < this.#next; seq++) {
-      const task = this.#tasks[seq % SLOTS];
-      if (task !== undefined && task.seq === seq) return task;
-    }
-    return undefined;
+    while (this.#tasks[this.#head % SLOTS]?.seq !== this.#head) this.#head++;
+    return this.#tasks[this.#head % SLOTS];
   }
 
   /** The calls it holds, oldest first. */

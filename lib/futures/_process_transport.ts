@@ -12,6 +12,7 @@ import type { FunctionRef } from "./_function_ref.ts";
 import { PacketReader } from "./_packet_reader.ts";
 import {
   type Call,
+  FrameKind,
   type FromWorker,
   layOutSlots,
   SHARED_BYTES,
@@ -22,11 +23,6 @@ import {
 } from "./_protocol.ts";
 import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
 import { packetWriter, processMainProgram, processTaskProgram } from "./_worker_program.ts";
-
-/** The kinds of frames, as in `processMainProgram`. */
-const FORWARD = 0;
-const RUN = 1;
-const TAKE_BACK = 2;
 
 const HEADER = 16;
 const STDERR_KEPT = 4096;
@@ -40,11 +36,11 @@ let taskSource: string | undefined;
 
 /** What a child process is started with. */
 export interface ProcessSettings {
-  /** Deno's permission flags. */
+  /** Deno's flags. */
   readonly flags: readonly string[];
-  /** Modules that the child imports while it may still read, and whether it then gives that permission up. */
+  /** Modules that the child imports before it gives up the permissions of `revoke`. */
   readonly modules: readonly string[];
-  readonly revokeRead: boolean;
+  readonly revoke: readonly ("read" | "import")[];
   readonly env: Readonly<Record<string, string>> | undefined;
   readonly cwd: string | URL | undefined;
 }
@@ -74,12 +70,12 @@ export class ProcessTransport implements Transport {
     mainUrl ??= moduleUrl(
       `await (${processMainProgram})(${SLOTS}, ${
         JSON.stringify(SlotState)
-      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES});`,
+      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES}, ${JSON.stringify(FrameKind)});`,
     );
     taskSource ??= `import v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "--no-prompt", "--no-lock", "--no-config", ...settings.flags, mainUrl],
+        args: ["run", "--quiet", "--no-prompt", ...settings.flags, mainUrl],
         ...(settings.env === undefined ? {} : { env: settings.env }),
         ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
         stdin: "piped",
@@ -99,13 +95,13 @@ export class ProcessTransport implements Transport {
     const start = new Uint8Array(this.#key.length + program.length);
     start.set(this.#key);
     start.set(program, this.#key.length);
-    this.#frame(FORWARD, start);
+    this.#frame(FrameKind.FORWARD, start);
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
       "init",
       initializer === undefined ? null : [initializer.ref.id, initializer.args],
       settings.modules,
-      settings.revokeRead,
+      settings.revoke,
     ]);
     this.#supervise();
   }
@@ -124,7 +120,7 @@ export class ProcessTransport implements Transport {
     const body = codec.encode(["run", first, flat] satisfies ToWorker);
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
-    this.#frame(RUN, body, first, calls.length);
+    this.#frame(FrameKind.RUN, body, first, calls.length);
   }
 
   forget(): void {
@@ -145,15 +141,22 @@ export class ProcessTransport implements Transport {
     return false;
   }
 
-  takeBack(): void {
+  takeBack(): readonly number[] {
     this.#asked++;
-    this.#frame(TAKE_BACK, new Uint8Array(0));
+    this.#frame(FrameKind.TAKE_BACK, new Uint8Array(0));
+    return [];
   }
 
-  abandon(seq: number): void {
+  abandon(seq: number, head: number): boolean {
     this.#doomed.add(seq);
-    this.#patience ??= setTimeout(() => this.#kill("SIGKILL"), PATIENCE);
-    this.takeBack();
+    // The child answers at once, unless it is past answering; then it is killed for the call that it certainly runs. An
+    // answer that is there already is looked at first.
+    if (seq === head) {
+      this.#patience ??= setTimeout(() => {
+        this.#patience = setTimeout(() => this.#end(), 0);
+      }, PATIENCE);
+    }
+    return false;
   }
 
   close(): void {
@@ -174,7 +177,7 @@ export class ProcessTransport implements Transport {
   }
 
   #post(message: ToWorker): void {
-    this.#frame(FORWARD, codec.encode(message));
+    this.#frame(FrameKind.FORWARD, codec.encode(message));
   }
 
   /** The header: the body's length, the kind, the number of calls, the number of the first one. */
@@ -187,6 +190,12 @@ export class ProcessTransport implements Transport {
     view.setFloat64(8, first, true);
     frame.set(body, HEADER);
     this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+  }
+
+  /** Ends the child for a call that was abandoned. */
+  #end(): void {
+    this.#events.lost();
+    this.#kill("SIGKILL");
   }
 
   #kill(signal: Deno.Signal): void {
@@ -228,7 +237,7 @@ export class ProcessTransport implements Transport {
       }
       reader.end();
     } catch (error) {
-      this.#reason = `sent something that cannot be read (${error instanceof Error ? error.message : error})`;
+      this.#reason = `sent ${error instanceof Error ? error.message : error}`;
       this.#kill("SIGKILL");
     }
   }
@@ -248,12 +257,12 @@ export class ProcessTransport implements Transport {
         returned: number[];
       };
       // Nothing that waited can start now: whatever is killed was given up.
-      if (running !== null && this.#doomed.has(running)) this.#kill("SIGKILL");
+      this.#events.returned(returned);
+      if (running !== null && this.#doomed.has(running)) this.#end();
       else if (--this.#asked === 0) {
         clearTimeout(this.#patience);
         this.#patience = undefined;
       }
-      this.#events.returned(returned);
       return;
     }
     const message = codec.decode(payload) as FromWorker;
@@ -265,26 +274,23 @@ export class ProcessTransport implements Transport {
       case "result":
         return this.#events.succeeded(message[1], message[2], message[3]);
       case "error":
-        return this.#events.failed(message[1], message[2], explainPermission(decodeError(message[3])));
+        return this.#events.failed(message[1], message[2], decodeError(message[3]));
       case "exit":
         this.#reason = message[1] === null
           ? "was closed by its task, which called close()"
           : `was ended by its task, which called Deno.exit(${message[1]})`;
         return;
       default:
-        throw new TypeError(`unknown message ${Deno.inspect(message, { depth: 0 })}`);
+        throw new TypeError(`an unknown message: ${Deno.inspect(message, { depth: 0 })}`);
     }
   }
 }
 
-/** Deno's own hint names a flag for the command line, where it is the pool that decides. */
-function explainPermission(error: unknown): unknown {
-  if (error instanceof Deno.errors.NotCapable) {
-    error.message += ` (a task has the permissions of its pool: new ProcessPoolExecutor({ permissions: ... }))`;
-  }
-  return error;
-}
-
+/** Passes on what a task or its runtime printed. That nobody takes it is no fault of the task. */
 function writeAll(sink: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length;) written += sink.writeSync(bytes.subarray(written));
+  try {
+    for (let written = 0; written < bytes.length;) written += sink.writeSync(bytes.subarray(written));
+  } catch {
+    // A closed pipe or a full disk.
+  }
 }

@@ -16,8 +16,7 @@ export const SLOTS = 1024;
 
 /** The states of a slot, in the order in which a call goes through them. */
 export const SlotState = {
-  FREE: 0,
-  /** Handed to the worker, not started. */
+  /** Handed to the worker, not started. 0 is a slot that was never used. */
   HANDED: 1,
   RUNNING: 2,
   /** Running, and told that nobody waits for it any more. */
@@ -69,6 +68,16 @@ export function layOutSlots(memory: SharedArrayBuffer, slots: number): SharedSlo
 /** The bytes that {@linkcode layOutSlots} needs. */
 export const SHARED_BYTES = 16 * SLOTS + 4;
 
+/** The kinds of frames on the stdin of a child. */
+export const FrameKind = {
+  /** For the thread that runs the tasks. */
+  FORWARD: 0,
+  /** The same, with calls in it. */
+  RUN: 1,
+  /** For the main thread: take back what has not started. */
+  TAKE_BACK: 2,
+} as const;
+
 /** A function's definition, sent once before its first call. */
 export type Definition = readonly [
   id: number,
@@ -86,7 +95,7 @@ export type Call = readonly [id: number, args: readonly unknown[]];
 
 /** What a parent tells a worker. */
 export type ToWorker =
-  | readonly ["init", initializer: Call | null, modules: readonly string[], revokeRead: boolean]
+  | readonly ["init", initializer: Call | null, modules: readonly string[], revoke: readonly ("read" | "import")[]]
   | readonly ["define", Definition]
   /**
    * Ids and arguments in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes

@@ -10,8 +10,6 @@ import type { PoolWorker } from "./_pool_worker.ts";
 /** What a call is made with. */
 export interface TaskSettings {
   readonly ref: FunctionRef;
-  /** The arguments; of a chunk, a list of arguments for each call. */
-  readonly args: readonly unknown[];
   readonly isChunk: boolean;
   readonly transfer: readonly Transferable[];
   /** Milliseconds, from the start of the call. */
@@ -28,24 +26,33 @@ export class Task extends Future<unknown> {
   /** The milliseconds that the worker's load was counted up by. */
   load = 0;
 
-  readonly #onCancel: (task: Task) => void;
+  /** The arguments; of a chunk, a list of arguments for each call. Dropped when the call is over. */
+  args: readonly unknown[];
 
-  constructor(settings: TaskSettings, onCancel: (task: Task) => void) {
+  readonly #onCancel: (task: Task, worker: PoolWorker | undefined) => void;
+
+  /** `onCancel` is told of a cancellation, and of the worker that had the call. */
+  constructor(
+    settings: TaskSettings,
+    args: readonly unknown[],
+    onCancel: (task: Task, worker: PoolWorker | undefined) => void,
+  ) {
     super();
     this.settings = settings;
+    this.args = args;
     this.#onCancel = onCancel;
   }
 
   /** How long the call is expected to take; `Infinity` if nobody knows. */
   get cost(): number {
-    const { ref, args, isChunk } = this.settings;
-    return ref.cost === undefined ? Infinity : isChunk ? ref.cost * args.length : ref.cost;
+    const { ref, isChunk } = this.settings;
+    return ref.cost === undefined ? Infinity : isChunk ? ref.cost * this.args.length : ref.cost;
   }
 
   /** Learns from how long the call took. */
   learn(duration: number): void {
-    const { ref, args, isChunk } = this.settings;
-    const sample = isChunk ? duration / Math.max(1, args.length) : duration;
+    const { ref, isChunk } = this.settings;
+    const sample = isChunk ? duration / Math.max(1, this.args.length) : duration;
     // One call during which the thread was put aside by the system says little, so no sample counts for much more than
     // the ones before it. Calls that really take longer now get there in some steps.
     ref.cost = ref.cost === undefined ? sample : 0.8 * ref.cost + 0.2 * Math.min(sample, 4 * ref.cost + 0.05);
@@ -54,9 +61,10 @@ export class Task extends Future<unknown> {
   override cancel(): boolean {
     if (this.done()) return super.cancel();
     // What a worker has may be running: it is asked, over shared memory where there is some.
-    if (this.worker !== undefined && !this.worker.revoke(this)) return false;
+    const { worker } = this;
+    if (worker !== undefined && !worker.revoke(this)) return false;
     super.cancel();
-    this.#onCancel(this);
+    this.#onCancel(this, worker);
     return true;
   }
 

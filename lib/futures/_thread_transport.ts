@@ -60,7 +60,7 @@ export class ThreadTransport implements Transport {
     this.#worker.onmessageerror = () => this.#end({ message: "sent something that cannot be read" });
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
-    this.#post(["init", initializer === undefined ? null : [initializer.ref.id, initializer.args], [], false]);
+    this.#post(["init", initializer === undefined ? null : [initializer.ref.id, initializer.args], [], []]);
   }
 
   define(ref: FunctionRef): void {
@@ -83,28 +83,29 @@ export class ThreadTransport implements Transport {
   }
 
   isRunning(seq: number): boolean {
-    const state = this.#state(seq);
-    return state === SlotState.RUNNING || state === SlotState.ABANDONED;
+    return this.#state(seq) === SlotState.RUNNING;
   }
 
   mayHaveStarted(seq: number): boolean {
-    return this.#state(seq) !== SlotState.HANDED;
+    const state = this.#state(seq);
+    return state !== SlotState.HANDED && state !== SlotState.REVOKED;
   }
 
   revoke(seq: number): boolean {
     return this.#exchange(seq, SlotState.HANDED, SlotState.REVOKED);
   }
 
-  takeBack(): void {
+  takeBack(): readonly number[] {
     const returned: number[] = [];
     for (let seq = this.#head; seq < this.#next; seq++) if (this.revoke(seq)) returned.push(seq);
-    queueMicrotask(() => this.#events.returned(returned));
+    return returned;
   }
 
-  abandon(seq: number): void {
-    this.takeBack();
-    this.#exchange(seq, SlotState.RUNNING, SlotState.ABANDONED);
-    this.#post(["abandon", seq]);
+  abandon(seq: number): boolean {
+    // Otherwise it is over, and its outcome on the way.
+    const runs = this.#exchange(seq, SlotState.RUNNING, SlotState.ABANDONED);
+    if (runs) this.#post(["abandon", seq]);
+    return runs;
   }
 
   close(): void {
@@ -138,6 +139,15 @@ export class ThreadTransport implements Transport {
 
   #receive(message: FromWorker | null): void {
     if (this.#ended) return;
+    try {
+      this.#report(message);
+      this.#events.drained();
+    } catch (error) {
+      this.#end({ message: `sent ${error instanceof Error ? error.message : error}` });
+    }
+  }
+
+  #report(message: FromWorker | null): void {
     this.#collect();
     switch (message?.[0]) {
       case "ready":
@@ -147,12 +157,12 @@ export class ThreadTransport implements Transport {
         this.#events.broken(decodeError(message[1]));
         break;
       case "result":
-        this.#settled(message[1]);
+        this.#head = message[1] + 1;
         this.#events.succeeded(message[1], message[2], message[3]);
         this.#collect();
         break;
       case "error":
-        this.#settled(message[1]);
+        this.#head = message[1] + 1;
         this.#events.failed(message[1], message[2], decodeError(message[3]));
         this.#collect();
         break;
@@ -162,9 +172,8 @@ export class ThreadTransport implements Transport {
             ? { message: "was closed by its task, which called close()" }
             : { message: `was ended by its task, which called Deno.exit(${message[1]})`, code: message[1] },
         );
-        return;
+        break;
     }
-    this.#events.drained();
   }
 
   /**
@@ -186,14 +195,13 @@ export class ThreadTransport implements Transport {
     }
   }
 
-  /** Calls run in order: what came before a call that is over is over, too. */
-  #settled(seq: number): void {
-    this.#head = Math.max(this.#head, seq + 1);
-  }
-
   #end(exit: Parameters<TransportEvents["exited"]>[0]): void {
     if (this.#ended) return;
-    this.#collect();
+    try {
+      this.#collect();
+    } catch {
+      // It is being ended for what it sent.
+    }
     // A thread that is busy burns on, but no longer keeps the program alive.
     this.setRef(false);
     this.#ended = true;

@@ -10,9 +10,12 @@ import { makeCodec } from "./_codec.ts";
 import type { WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
 import { type Call, type Definition, layOutSlots, SLOTS, SlotState, slotWord } from "./_protocol.ts";
-import { packetWriter, taskRunner } from "./_worker_program.ts";
+import { packetWriter, takeChannel, taskRunner } from "./_worker_program.ts";
 
-/** How a worker reports. None of these is called from within a call of a {@linkcode Transport}'s methods. */
+/**
+ * How a worker reports. None of these is called from within a call of a {@linkcode Transport}'s methods. They throw if
+ * what the worker says makes no sense; then it is not to be used any more.
+ */
 export interface TransportEvents {
   /** The initializer has run, if there is one: the worker takes calls. */
   ready(): void;
@@ -26,6 +29,8 @@ export interface TransportEvents {
   drained(): void;
   /** These calls were taken back: they have not started and never will. */
   returned(seqs: readonly number[]): void;
+  /** The worker runs a call that was abandoned: it gets no more, and may be gone soon. */
+  lost(): void;
   /** The worker is gone. `message` says how, for people; `cause` is the error that it died of, if one is known. */
   exited(exit: WorkerExit & { message: string; cause?: unknown }): void;
 }
@@ -51,13 +56,19 @@ export interface Transport {
   mayHaveStarted(seq: number, head: number): boolean;
   /** Takes a call back if it has not started. `true`: it never will; nothing more is reported for it. */
   revoke(seq: number): boolean;
-  /** Takes back all calls that have not started. They are reported by `returned`, at once or later. */
-  takeBack(): void;
   /**
-   * The outcome of this call interests nobody any more. What can be killed is killed, after all calls behind this one
-   * were returned; what cannot is told. Either way the worker is not used again.
+   * Takes back all calls that have not started.
+   *
+   * @returns Those that are taken back. Where that cannot be known at once, they are reported by `returned` instead.
    */
-  abandon(seq: number): void;
+  takeBack(): readonly number[];
+  /**
+   * The outcome of this call interests nobody any more. If the worker runs it, it is told or killed, whatever can be
+   * done, and that is reported by `lost`. The calls behind it were taken back before.
+   *
+   * @returns Whether the worker is lost already.
+   */
+  abandon(seq: number, head: number): boolean;
   /** Ends the worker, which is idle. */
   close(): void;
   /** Ends the worker, whatever it does, as far as that can be done. */
@@ -86,6 +97,7 @@ const PARTS = `{
   makeCodec: ${makeCodec},
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},
+  takeChannel: ${takeChannel},
 }`;
 
 /** The source of the program that calls `main` with the parts, then with `more` (source, too). */

@@ -26,6 +26,7 @@ export interface Parts {
   readonly makeCodec: typeof makeCodec;
   readonly taskRunner: typeof taskRunner;
   readonly packetWriter: typeof packetWriter;
+  readonly takeChannel: typeof takeChannel;
 }
 
 /** How the runner tells the parent what it has to say. */
@@ -36,6 +37,8 @@ export interface Link {
   send(message: FromWorker): void;
   /** Where a value cannot be cloned. */
   findUncloneable(value: unknown): string | null;
+  /** What to tell who lacks a permission. */
+  readonly permissionHint: string;
 }
 
 /** Runs the calls that the parent sends, one after another. */
@@ -47,15 +50,19 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     fn?: (...args: unknown[]) => unknown;
   }
 
-  // The classes go home by their names.
+  // The classes go home by their names; the mark says that they are Skein's.
+  const SKEIN = Symbol.for("@skein/skein.error");
   const CancelledError = class CancelledError extends Error {
     override name = "CancelledError";
+    readonly [SKEIN] = "CancelledError";
   };
   const NotImportableError = class NotImportableError extends Error {
     override name = "NotImportableError";
+    readonly [SKEIN] = "NotImportableError";
   };
   const NotCloneableError = class NotCloneableError extends TypeError {
     override name = "NotCloneableError";
+    readonly [SKEIN] = "NotCloneableError";
   };
 
   const table = new Map<number, Entry>();
@@ -157,18 +164,19 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
    * results before it.
    */
   function callMany(
+    name: string,
     fn: (...args: unknown[]) => unknown,
     lists: readonly unknown[][],
     values: unknown[] = [],
   ): ChunkResult | Promise<ChunkResult> {
-    const failed = (error: unknown): ChunkResult => ({ values, error: encode(error) });
+    const failed = (error: unknown): ChunkResult => ({ values, error: encode(explain(name, error)) });
     while (values.length < lists.length) {
       try {
         const value = fn(...lists[values.length]!);
         if (isThenable(value)) {
           return Promise.resolve(value).then((value) => {
             values.push(value);
-            return callMany(fn, lists, values);
+            return callMany(name, fn, lists, values);
           }, failed);
         }
         values.push(value);
@@ -180,30 +188,44 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function isThenable(value: unknown): value is PromiseLike<unknown> {
-    return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+    return (typeof value === "object" || typeof value === "function") && value !== null &&
+      typeof (value as { then?: unknown }).then === "function";
   }
 
   function encode(error: unknown): EncodedError {
-    return encodeError(error, (value) => {
-      try {
-        structuredClone(value);
-        return link.findUncloneable(value) === null;
-      } catch {
-        return false;
-      }
-    });
+    return encodeError(error, isCloneable);
   }
 
-  function succeed(seq: number, name: string, value: unknown): void {
+  function isCloneable(value: unknown): boolean {
+    try {
+      structuredClone(value);
+      return link.findUncloneable(value) === null;
+    } catch {
+      return false;
+    }
+  }
+
+  function succeed(seq: number, name: string, value: unknown, isChunk: boolean): void {
     const now = performance.now();
     const duration = now - startedAt;
     startedAt = now;
     try {
       link.result(seq, duration, value);
     } catch (cause) {
-      const found = link.findUncloneable(value) ?? `: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}`;
-      fail(seq, name, new NotCloneableError(`Cannot send the result of ${name} back: result${found}`));
+      if (isChunk) link.result(seq, duration, cutChunk(name, value as ChunkResult));
+      else fail(seq, name, notCloneable(name, value, cause));
     }
+  }
+
+  function notCloneable(name: string, value: unknown, cause: unknown): Error {
+    const found = link.findUncloneable(value) ?? `: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}`;
+    return new NotCloneableError(`Cannot send the result of ${name} back: result${found}`);
+  }
+
+  /** The results of a chunk up to the first that cannot be sent. */
+  function cutChunk(name: string, { values }: ChunkResult): ChunkResult {
+    const cut = values.findIndex((value) => !isCloneable(value));
+    return { values: values.slice(0, cut), error: encode(notCloneable(name, values[cut], "it cannot be cloned")) };
   }
 
   function fail(seq: number, name: string, thrown: unknown): void {
@@ -213,8 +235,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     link.send(["error", seq, duration, encode(explain(name, thrown))]);
   }
 
-  /** A function that travelled by its source and misses a variable is told how to travel better. */
+  /** Who lacks a permission, or a variable that the function's source does not bring along, is told what to do. */
   function explain(name: string, thrown: unknown): unknown {
+    if (thrown instanceof Deno.errors.NotCapable) thrown.message += link.permissionHint;
     const missing = thrown instanceof ReferenceError ? /^(\S+) is not defined$/.exec(thrown.message)?.[1] : undefined;
     if (missing === undefined || !String(thrown instanceof Error && thrown.stack).includes("skein:task/")) {
       return thrown;
@@ -246,23 +269,22 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       abortion = undefined;
       const entry = table.get(Math.abs(id))!;
       const name = entry.definition[1];
-      let value: unknown;
+      const isChunk = id < 0;
+      const call = (fn: (...args: unknown[]) => unknown) =>
+        isChunk ? callMany(name, fn, args as unknown[][]) : fn(...args);
       try {
-        const fn = entry.fn;
-        if (fn === undefined) {
-          value = load(entry).then((fn) => id < 0 ? callMany(fn, args as unknown[][]) : fn(...args));
-        } else value = id < 0 ? callMany(fn, args as unknown[][]) : fn(...args);
+        const value = entry.fn === undefined ? load(entry).then(call) : call(entry.fn);
+        if (isThenable(value)) {
+          waiting = true;
+          Promise.resolve(value)
+            .then((value) => succeed(seq, name, value, isChunk), (error) => fail(seq, name, error))
+            .then(pump);
+          return;
+        }
+        succeed(seq, name, value, isChunk);
       } catch (error) {
         fail(seq, name, error);
-        continue;
       }
-      if (!isThenable(value)) {
-        succeed(seq, name, value);
-        continue;
-      }
-      waiting = true;
-      value.then((value) => succeed(seq, name, value), (error) => fail(seq, name, error)).then(pump);
-      return;
     }
     current = -1;
     calls = [];
@@ -272,13 +294,12 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   async function initialize(
     initializer: readonly [number, readonly unknown[]] | null,
     modules: readonly string[],
-    revokeRead: boolean,
-  ) {
+    revoke: readonly ("read" | "import")[],
+  ): Promise<void> {
     try {
-      if (revokeRead) {
-        for (const url of modules) await importModule(url).catch(() => {}); // the first task that needs it reports it
-        Deno.permissions.revokeSync({ name: "read" });
-      }
+      // What cannot be imported is reported by the first task that needs it.
+      for (const url of modules) await importModule(url).catch(() => {});
+      for (const name of revoke) Deno.permissions.revokeSync({ name } as Deno.PermissionDescriptor);
       if (initializer !== null) await (await load(table.get(initializer[0])!))(...initializer[1]);
       link.send(["ready"]);
       pump();
@@ -313,8 +334,26 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
 
 /** What a worker has of its global scope; the compiler knows that of a main thread only. */
 interface WorkerScope {
-  onmessage: ((event: MessageEvent) => void) | null;
-  postMessage(message: unknown): void;
+  addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  postMessage: (message: unknown) => void;
+}
+
+/**
+ * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none, and one
+ * that posts some is told that nobody listens: code that was written for a worker of its own must not get in the way.
+ * Part of the worker's program.
+ */
+export function takeChannel(listener: (data: never) => void): (message: unknown) => void {
+  const scope = self as unknown as WorkerScope;
+  const post = scope.postMessage.bind(self);
+  scope.postMessage = () => {
+    throw new TypeError("Cannot post a message from a task: nobody listens; return the value instead");
+  };
+  scope.addEventListener("message", (event) => {
+    event.stopImmediatePropagation();
+    listener(event.data as never);
+  });
+  return post;
 }
 
 /**
@@ -323,9 +362,12 @@ interface WorkerScope {
  */
 export function threadProgram(parts: Parts): void {
   const { SLOTS, SlotState, slotWord } = parts;
-  const scope = self as unknown as WorkerScope;
-  scope.onmessage = (event: MessageEvent<SharedArrayBuffer>) => {
-    const { woken, states, numbers, durations } = parts.layOutSlots(event.data, SLOTS);
+  let run: ((message: ToWorker) => void) | undefined;
+
+  // The first message is the memory, the others are for the runner.
+  const post = parts.takeChannel((data: ToWorker | SharedArrayBuffer) => {
+    if (run !== undefined) return run(data as ToWorker);
+    const { woken, states, numbers, durations } = parts.layOutSlots(data as SharedArrayBuffer, SLOTS);
 
     function stateFor(value: unknown): number {
       switch (typeof value) {
@@ -340,14 +382,14 @@ export function threadProgram(parts: Parts): void {
       }
     }
 
-    const post = scope.postMessage.bind(self); // a task may replace the global one
     const link: Link = {
       result(seq, duration, value) {
         const slot = seq % SLOTS;
         const state = stateFor(value);
+        // The state first: with its outcome known, the parent may give the slot to another call.
         if (state === SlotState.SENT) {
-          post(["result", seq, duration, value]);
           Atomics.store(states, slot, slotWord(seq, SLOTS, state));
+          post(["result", seq, duration, value]);
           return;
         }
         if (state === SlotState.NUMBER) numbers[slot] = value as number;
@@ -356,16 +398,16 @@ export function threadProgram(parts: Parts): void {
         if (Atomics.exchange(woken, 0, 1) === 0) post(null);
       },
       send(message) {
-        post(message);
         if (message[0] === "error") {
           Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
         }
+        post(message);
       },
       findUncloneable: (value) => parts.findUncloneable(value, false),
+      permissionHint: "",
     };
-    const run = parts.taskRunner(states, link, parts);
-    scope.onmessage = (event: MessageEvent<ToWorker>) => run(event.data);
-  };
+    run = parts.taskRunner(states, link, parts);
+  });
 }
 
 /**
@@ -374,7 +416,9 @@ export function threadProgram(parts: Parts): void {
  * channel, a flag for the last one of a message, and the length of its part in 16 bits.
  */
 export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8Array) => void {
-  const PACKET = 4096;
+  // What a pipe takes in one piece.
+  const PACKET = Deno.build.os === "linux" ? 4096 : 512;
+  const writeSync = Deno.stdout.writeSync.bind(Deno.stdout); // a task may replace it, and is not to see the key
   const header = key.length + 4;
   const packet = new Uint8Array(PACKET);
   packet.set(key);
@@ -388,7 +432,7 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
       packet[key.length + 3] = length >> 8;
       packet.set(payload.subarray(offset, offset + length), header);
       for (let written = 0; written < header + length;) {
-        written += Deno.stdout.writeSync(packet.subarray(written, header + length));
+        written += writeSync(packet.subarray(written, header + length));
       }
       offset += length;
     } while (offset < payload.length);
@@ -401,27 +445,39 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
  */
 export function processTaskProgram(parts: Parts, v8: V8): void {
   const { SLOTS, SlotState, slotWord } = parts;
-  const scope = self as unknown as WorkerScope;
-  scope.onmessage = (event: MessageEvent<{ memory: SharedArrayBuffer; key: Uint8Array }>) => {
-    const { states } = parts.layOutSlots(event.data.memory, SLOTS);
-    const codec = parts.makeCodec(v8, parts.findUncloneable);
-    const write = parts.packetWriter(event.data.key, 0);
+  let run: ((message: ToWorker) => void) | undefined;
+  const codec = parts.makeCodec(v8, parts.findUncloneable);
+  // Stdin is the parent's: to a task it is at its end.
+  Object.defineProperties(Deno.stdin, {
+    read: { value: () => Promise.resolve(null) },
+    readSync: { value: () => null },
+    readable: { value: new Blob().stream() },
+  });
+
+  // The first message is the memory and the key, the others are for the runner.
+  const post = parts.takeChannel((data: Uint8Array | { memory: SharedArrayBuffer; key: Uint8Array }) => {
+    if (run !== undefined) return run(codec.decode(data as Uint8Array) as ToWorker);
+    const { memory, key } = data as { memory: SharedArrayBuffer; key: Uint8Array };
+    const { states } = parts.layOutSlots(memory, SLOTS);
+    const write = parts.packetWriter(key, 0);
 
     function send(message: FromWorker): void {
-      write(codec.encode(message));
+      const payload = codec.encode(message);
+      // The state first: with its outcome known, the parent may give the slot to another call.
       if (message[0] === "result" || message[0] === "error") {
         Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
       }
+      write(payload);
       // The whole child ends with the code that the task gave.
-      if (message[0] === "exit") scope.postMessage(message[1]);
+      if (message[0] === "exit") post(message[1]);
     }
-    const run = parts.taskRunner(states, {
+    run = parts.taskRunner(states, {
       result: (seq, duration, value) => send(["result", seq, duration, value]),
       send,
       findUncloneable: (value) => parts.findUncloneable(value, true),
+      permissionHint: " (a task has the permissions of its pool: new ProcessPoolExecutor({ permissions: ... }))",
     }, parts);
-    scope.onmessage = (event: MessageEvent<Uint8Array>) => run(codec.decode(event.data) as ToWorker);
-  };
+  });
 }
 
 /**
@@ -437,9 +493,8 @@ export async function processMainProgram(
   slotWord: Parts["slotWord"],
   packetWriter: Parts["packetWriter"],
   SHARED_BYTES: number,
+  FrameKind: { readonly RUN: number; readonly TAKE_BACK: number },
 ): Promise<void> {
-  const RUN = 1;
-  const TAKE_BACK = 2;
   const KEY_LENGTH = 16;
   // One read takes in many small frames; a large body is read to where it stays.
   const buffer = new Uint8Array(65536);
@@ -497,7 +552,7 @@ export async function processMainProgram(
 
   while (true) {
     const { kind, first, count, body } = await readFrame();
-    if (kind === TAKE_BACK) {
+    if (kind === FrameKind.TAKE_BACK) {
       const returned: number[] = [];
       for (const seq of seqs) {
         const handed = slotWord(seq, SLOTS, SlotState.HANDED);
@@ -512,7 +567,7 @@ export async function processMainProgram(
       write(new TextEncoder().encode(JSON.stringify({ running, returned })));
       continue;
     }
-    if (kind === RUN) {
+    if (kind === FrameKind.RUN) {
       for (let seq = first; seq < first + count; seq++) {
         seqs[seq % SLOTS] = seq;
         Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));

@@ -16,7 +16,7 @@ export interface AsCompletedOptions {
    * How long all of the iteration may take, counted from the call, in milliseconds or as a duration. No limit by
    * default.
    */
-  timeout?: DurationLike | null;
+  timeout?: DurationLike | null | undefined;
 }
 
 /**

@@ -179,3 +179,20 @@ export class WorkerCrashedError extends Error {
     this.stderr = options.stderr ?? "";
   }
 }
+
+// Tells an error of Skein's from one of another class with that name, when it comes back from a worker.
+const SKEIN: unique symbol = Symbol.for("@skein/skein.error") as never;
+for (
+  const { prototype, name } of [
+    BrokenExecutorError,
+    BrokenProcessPoolError,
+    BrokenThreadPoolError,
+    CancelledError,
+    InvalidStateError,
+    NotCloneableError,
+    NotImportableError,
+    RuntimeError,
+    TimeoutError,
+    WorkerCrashedError,
+  ]
+) Object.defineProperty(prototype, SKEIN, { value: name });

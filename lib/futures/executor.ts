@@ -218,7 +218,7 @@ export abstract class Executor implements AsyncDisposable {
    */
   starmap<A extends unknown[], R>(
     fn: (...args: A) => R,
-    iterable: Iterable<A> | AsyncIterable<A>,
+    iterable: Iterable<Readonly<A>> | AsyncIterable<Readonly<A>>,
     options: MapOptions = {},
   ): MapIterator<Awaited<R>> {
     return new MapIterator<Awaited<R>>(

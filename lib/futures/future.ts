@@ -24,6 +24,9 @@ type Observer = () => void;
  */
 export let observe: (future: Future<unknown>, observer: Observer) => () => void;
 
+/** Whether a call ended with an exception. To ask is not to look at it. */
+export let hasException: (future: Future<unknown>) => boolean;
+
 /** Calls `callback` when somebody asks `future` for its outcome. `false`: somebody has. */
 export let whenRetrieved: (future: Future<unknown>, callback: () => void) => boolean;
 
@@ -73,6 +76,7 @@ export class Future<T> implements PromiseLike<T> {
       observers.add(observer);
       return () => observers.delete(observer);
     };
+    hasException = (future) => future.#failed;
     whenRetrieved = (future, callback) => {
       if (future.#promise !== undefined) return false;
       future.#onRetrieval = callback;

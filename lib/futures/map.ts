@@ -6,6 +6,7 @@
 import { after } from "../_after.ts";
 import { Deque } from "../_deque.ts";
 import { toMilliseconds } from "../_duration.ts";
+import { positiveInteger } from "../_positive_integer.ts";
 import { TimeoutError } from "./errors.ts";
 import type { ChunkOutcome, MapOptions } from "./executor.ts";
 import { type Future, observe, outcomeOf } from "./future.ts";
@@ -69,8 +70,8 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
     options: MapOptions,
   ) {
     const { chunksize = 1, buffersize, timeout, signal } = options;
-    checkPositive(chunksize, "chunksize");
-    if (buffersize !== undefined && buffersize !== null) checkPositive(buffersize, "buffersize");
+    positiveInteger(chunksize, "chunksize");
+    if (buffersize !== undefined && buffersize !== null) positiveInteger(buffersize, "buffersize");
     this.#submitter = submitter;
     this.#toArgs = toArgs;
     this.#chunksize = chunksize;
@@ -303,10 +304,4 @@ function letGo(future: Future<unknown>): void {
 /** Lets go of a source without waiting for it: there is another error to be told. */
 function abandon(source: Iterator<unknown> | AsyncIterator<unknown> | undefined): void {
   Promise.try(() => source?.return?.()).catch(() => {});
-}
-
-function checkPositive(value: number, what: string): void {
-  if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(`Cannot use ${Deno.inspect(value)} as ${what}: pass a whole number of at least 1`);
-  }
 }

@@ -8,22 +8,27 @@ import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions }
 import type { Future } from "./future.ts";
 import { decodeChunk } from "./_chunk.ts";
 import { childFlags, type PermissionName, type ProcessPermissions } from "./_permissions.ts";
-import { Pool, positiveInteger, toInitializer } from "./_pool.ts";
+import { positiveInteger } from "../_positive_integer.ts";
+import { Pool, toInitializer } from "./_pool.ts";
 import { ProcessTransport } from "./_process_transport.ts";
 
 export type { PermissionName, ProcessPermissions };
 
-/** Options of {@linkcode ProcessPoolExecutor}. */
-export interface ProcessPoolExecutorOptions {
+/**
+ * Options of {@linkcode ProcessPoolExecutor}.
+ *
+ * @typeParam I The types of the initializer's arguments.
+ */
+export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> {
   /**
    * How many processes there are at the most. They are started as they are needed.
    * @default {navigator.hardwareConcurrency}
    */
   maxWorkers?: number | undefined;
   /** Runs in each process before its first call. If it throws, the pool is broken. */
-  initializer?: ((...args: never[]) => unknown) | undefined;
+  initializer?: ((...args: I) => unknown) | undefined;
   /** The arguments of the initializer. */
-  initargs?: readonly unknown[] | undefined;
+  initargs?: Readonly<I> | undefined;
   /**
    * How many calls a process runs before a new one takes its place. Without it, a process lives as long as the pool.
    */
@@ -64,6 +69,8 @@ export interface ProcessPoolExecutorOptions {
  * process has been handed but not started is not `running()`. `cancel()` of such a call is false, as there; few are
  * handed ahead, and only tiny ones.
  *
+ * @typeParam I The types of the initializer's arguments.
+ *
  * @example
  * ```ts
  * import { ProcessPoolExecutor } from "@skein/skein/futures";
@@ -77,7 +84,7 @@ export interface ProcessPoolExecutorOptions {
  * await assertRejects(() => pool.submitWith({ timeout: 50 }, () => { while (true); }).result(), Error, "50 ms");
  * ```
  */
-export class ProcessPoolExecutor extends Executor {
+export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Executor {
   readonly #pool: Pool;
 
   /**
@@ -90,7 +97,7 @@ export class ProcessPoolExecutor extends Executor {
    * @throws {RuntimeError} In a program made by `deno compile`, and while a worker imports a script that makes pools
    * without a guard.
    */
-  constructor(options: ProcessPoolExecutorOptions = {}) {
+  constructor(options: ProcessPoolExecutorOptions<I> = {}) {
     super();
     if (Deno.build.standalone) {
       // Its `Deno.execPath()` is the program itself, which would start itself over and over.
@@ -98,7 +105,7 @@ export class ProcessPoolExecutor extends Executor {
     }
     const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, onWorkerExit = "replace", env, cwd } =
       options;
-    const { flags, canRead } = childFlags(options.permissions ?? "none");
+    const { flags, canRead, canImport } = childFlags(options.permissions ?? "none");
     this.#pool = new Pool({
       name: "ProcessPoolExecutor",
       workerName: (index) => `process ${index}`,
@@ -114,12 +121,21 @@ export class ProcessPoolExecutor extends Executor {
       canUnref: true,
       importsAtStart: !canRead,
       start: ({ modules }, initializer, events) => {
-        // To import local modules a child must read; it gives that up before the first task.
-        const revokeRead = !canRead && modules.size > 0;
+        // To import local modules a child must read; it gives that up before the first task. It then needs the
+        // project's configuration, too, for the names that they import by. Without modules it imports nothing at all.
+        const imports = modules.size > 0 || canRead;
+        const revoke: ("read" | "import")[] = [];
+        if (imports && !canRead) revoke.push("read");
+        if (imports && !canImport) revoke.push("import");
         const settings = {
-          flags: revokeRead ? [...flags, "--allow-read"] : flags,
-          modules: revokeRead ? [...modules] : [],
-          revokeRead,
+          flags: [
+            ...flags,
+            ...(imports ? [] : ["--no-config", "--no-lock"]),
+            ...(imports || canImport ? [] : ["--no-remote", "--no-npm"]),
+            ...(imports && !canRead ? ["--allow-read"] : []),
+          ],
+          modules: [...modules],
+          revoke,
           env,
           cwd,
         };

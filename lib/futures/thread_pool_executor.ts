@@ -7,11 +7,16 @@ import { BrokenThreadPoolError } from "./errors.ts";
 import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions } from "./executor.ts";
 import type { Future } from "./future.ts";
 import { decodeChunk } from "./_chunk.ts";
-import { Pool, positiveInteger, toInitializer } from "./_pool.ts";
+import { positiveInteger } from "../_positive_integer.ts";
+import { Pool, toInitializer } from "./_pool.ts";
 import { CAN_UNREF_THREADS, ThreadTransport } from "./_thread_transport.ts";
 
-/** Options of {@linkcode ThreadPoolExecutor}. */
-export interface ThreadPoolExecutorOptions {
+/**
+ * Options of {@linkcode ThreadPoolExecutor}.
+ *
+ * @typeParam I The types of the initializer's arguments.
+ */
+export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> {
   /**
    * How many threads there are at the most. They are started as they are needed.
    * @default {Math.min(32, navigator.hardwareConcurrency + 4)}
@@ -23,9 +28,9 @@ export interface ThreadPoolExecutorOptions {
    */
   threadNamePrefix?: string | undefined;
   /** Runs in each thread before its first call. If it throws, the pool is broken. */
-  initializer?: ((...args: never[]) => unknown) | undefined;
+  initializer?: ((...args: I) => unknown) | undefined;
   /** The arguments of the initializer. */
-  initargs?: readonly unknown[] | undefined;
+  initargs?: Readonly<I> | undefined;
   /**
    * What becomes of the pool when a thread dies: it gets a new one, or breaks, which is CPython's way with processes.
    * @default {"replace"}
@@ -51,6 +56,8 @@ let pools = 0;
  * Where it differs from CPython's: threads run JavaScript in parallel; a worker that dies is replaced and fails only
  * the call that it ran.
  *
+ * @typeParam I The types of the initializer's arguments.
+ *
  * @example
  * ```ts
  * import { ThreadPoolExecutor } from "@skein/skein/futures";
@@ -70,7 +77,7 @@ let pools = 0;
  * assertEquals(await Array.fromAsync(pool.map(countPrimes, [10, 1000])), [4, 168]);
  * ```
  */
-export class ThreadPoolExecutor extends Executor {
+export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends Executor {
   readonly #pool: Pool;
 
   /**
@@ -81,7 +88,7 @@ export class ThreadPoolExecutor extends Executor {
    * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker.
    * @throws {RuntimeError} While a worker imports a script that makes pools without a guard.
    */
-  constructor(options: ThreadPoolExecutorOptions = {}) {
+  constructor(options: ThreadPoolExecutorOptions<I> = {}) {
     super();
     const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), onWorkerExit = "replace" } = options;
     const prefix = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;

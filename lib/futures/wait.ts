@@ -5,7 +5,7 @@
 
 import { after } from "../_after.ts";
 import { type DurationLike, toMilliseconds } from "../_duration.ts";
-import { Future, observe, outcomeOf } from "./future.ts";
+import { Future, hasException, observe } from "./future.ts";
 
 /** For `returnWhen`: as soon as any future is done. */
 export const FIRST_COMPLETED = "FIRST_COMPLETED";
@@ -26,12 +26,12 @@ export interface WaitOptions {
    * How long to wait at the most, in milliseconds or as a duration. Running out of time is no error: the rest is in
    * `notDone`. No limit by default.
    */
-  timeout?: DurationLike | null;
+  timeout?: DurationLike | null | undefined;
   /**
    * When to return.
    * @default {ALL_COMPLETED}
    */
-  returnWhen?: ReturnWhen;
+  returnWhen?: ReturnWhen | undefined;
 }
 
 /** What {@linkcode wait} found. */
@@ -103,7 +103,7 @@ export function wait<F extends Future<unknown>>(
         case FIRST_COMPLETED:
           return true;
         case FIRST_EXCEPTION:
-          return !future.cancelled() && "error" in outcomeOf(future);
+          return !future.cancelled() && hasException(future);
         case ALL_COMPLETED:
           return false;
       }

@@ -11,7 +11,9 @@ import {
   BrokenThreadPoolError,
   type Executor,
   ProcessPoolExecutor,
+  type ProcessPoolExecutorOptions,
   ThreadPoolExecutor,
+  type ThreadPoolExecutorOptions,
 } from "../../lib/futures/mod.ts";
 
 /** The options that both pools have. */
@@ -37,13 +39,14 @@ export const POOLS: readonly PoolKind[] = [
     name: "ThreadPoolExecutor",
     isProcess: false,
     Broken: BrokenThreadPoolError,
-    create: (options = {}) => new ThreadPoolExecutor(options),
+    create: (options = {}) => new ThreadPoolExecutor(options as ThreadPoolExecutorOptions),
   },
   {
     name: "ProcessPoolExecutor",
     isProcess: true,
     Broken: BrokenProcessPoolError,
-    create: (options = {}) => new ProcessPoolExecutor({ permissions: { net: ["127.0.0.1"] }, ...options }),
+    create: (options = {}) =>
+      new ProcessPoolExecutor({ permissions: { net: ["127.0.0.1"] }, ...options as ProcessPoolExecutorOptions }),
   },
 ];
 

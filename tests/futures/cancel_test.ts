@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { CancelledError, type Executor, type Future, ThreadPoolExecutor, wait } from "../../lib/futures/mod.ts";
 import { forEachPool, Gate, hold, onEachWorker, type PoolKind, poolTest, runScript } from "./_helpers.ts";
+import { throwCancelledError } from "./fixtures/tasks.ts";
 
 /** A task that keeps account, in its worker, of the calls that ran. */
 const mark = (n: number, ms = 0) => {
@@ -148,9 +149,7 @@ for (const kind of ["thread", "process"]) {
 
 forEachPool("submit() gives an error, not a cancellation, for a task that throws CancelledError", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
-  const future = pool.submit(() => {
-    throw new (class CancelledError extends Error {})("mine");
-  });
+  const future = pool.submit(throwCancelledError);
   assertInstanceOf(await future.exception(), CancelledError);
   assertEquals(future.cancelled(), false);
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import * as futures from "../../lib/futures/mod.ts";
 import { decodeError, encodeError } from "../../lib/futures/_error_codec.ts";
 import { fixture, forEachPool, poolTest } from "./_helpers.ts";
+import { throwCancelledError } from "./fixtures/tasks.ts";
 
 /** Runs `body` in a worker of a pool and gives back what it throws. */
 async function thrownBy(kind: Parameters<Parameters<typeof forEachPool>[1]>[0], body: () => unknown): Promise<unknown> {
@@ -234,12 +235,18 @@ forEachPool("submit() rejects with an error of Deno.errors as that", async (kind
   }
 });
 
-forEachPool("submit() rejects with the library's own errors as such", async (kind) => {
-  const error = await thrownBy(kind, () => {
-    throw new (class CancelledError extends Error {})("from inside");
+forEachPool("submit() rejects with the library's own errors as such, and no other class of that name", async (kind) => {
+  const own = await thrownBy(kind, throwCancelledError);
+  assertInstanceOf(own, futures.CancelledError);
+  assertEquals(own.message, "from inside");
+  const other = await thrownBy(kind, () => {
+    throw new (class CancelledError extends TypeError {
+      override name = "CancelledError";
+    })("from inside");
   });
-  assertInstanceOf(error, futures.CancelledError);
-  assertEquals(error.message, "from inside");
+  assert(!(other instanceof futures.CancelledError));
+  assertInstanceOf(other, TypeError);
+  assertEquals([other.name, other.message], ["CancelledError", "from inside"]);
 });
 
 for (
