@@ -1,0 +1,52 @@
+import { clearImmediate, setImmediate } from "node:timers";
+
+/**
+ * Enough to keep another thread busy for longer than it takes to ask whether it is done, which would give the result at
+ * once.
+ */
+const SOMETHING = new Uint8Array(16 * 1024);
+
+/** More turns of the microtask queue than the result of an operation takes that was there at once. */
+const DRAINED_AFTER = 8;
+
+/** How often an operation is tried again whose result was there at once. */
+const TRIES = 4;
+
+/**
+ * Calls `callback` after the host's event loop has gone round: its I/O, timers and signals have been served.
+ *
+ * The host's immediates are no such turn: it runs a hundred of them between two looks at its I/O. A timer of 0 ms is
+ * one, and costs a wait of up to two milliseconds in which nothing runs. The result of an operation on another thread
+ * takes a tenth of one, needs no permission, and the host looks at all the rest on the way; unless the other thread was
+ * so quick that the result is there at once, within the same run of the microtask queue.
+ */
+export function afterHostTurn(callback: () => void): void {
+  attempt(callback, TRIES);
+}
+
+/**
+ * Calls `callback` when all microtasks have run. The host's I/O need not have been looked at.
+ *
+ * @returns What calls it off.
+ */
+export function afterMicrotasks(callback: () => void): () => void {
+  const immediate = setImmediate(callback);
+  return () => clearImmediate(immediate);
+}
+
+function attempt(callback: () => void, tries: number): void {
+  let drained = false;
+  countDown(DRAINED_AFTER, () => {
+    drained = true;
+  });
+  crypto.subtle.digest("SHA-1", SOMETHING).then(() => {
+    if (drained) callback();
+    else if (tries > 0) attempt(callback, tries - 1);
+    else setTimeout(callback, 0);
+  });
+}
+
+function countDown(microtasks: number, callback: () => void): void {
+  if (microtasks === 0) callback();
+  else queueMicrotask(() => countDown(microtasks - 1, callback));
+}

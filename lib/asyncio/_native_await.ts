@@ -1,0 +1,28 @@
+import { currentNative } from "./_current.ts";
+import type { EventLoop } from "./event_loop.ts";
+import type { Future } from "./future.ts";
+
+/** What native code that awaits `future` waits for. */
+export function awaitFuture<T>(future: Future<T>): Promise<T> {
+  const native = currentNative();
+  return native === null ? settled(future) : native.run<T>(future[Symbol.iterator]());
+}
+
+/** The outcome of a future for code in no task: its loop runs until the future is done. */
+export function settled<T>(future: Future<T>): Promise<T> {
+  const loop: EventLoop = future._loop;
+  return new Promise<T>((resolve, reject) => {
+    const settle = (): void => {
+      loop._leave(settle);
+      if (future._throws()) reject(future._takeError());
+      else resolve(future.result());
+    };
+    if (future.done()) {
+      if (future._throws()) reject(future._takeError());
+      else resolve(future.result());
+      return;
+    }
+    future._observe({ fn: settle, context: undefined });
+    loop._enter(settle, reject);
+  });
+}

@@ -1,0 +1,184 @@
+import { current, type Frame, frames } from "./_current.ts";
+import type { Context } from "./context.ts";
+import { afterMicrotasks } from "./_host.ts";
+import type { Suspension } from "./coroutine.ts";
+import type { EventLoop } from "./event_loop.ts";
+import { CancelledError } from "./exceptions.ts";
+import { Strand, type StrandOwner, type Waitable } from "./_strand.ts";
+import type { Task } from "./task.ts";
+
+/** A promise that is settled by a strand. */
+interface Settle {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A call of native code by a task, which waits for its promise.
+ *
+ * The call follows the native code through its awaits. Each Skein awaitable that the code awaits becomes a strand of
+ * the call, driven by the task as its own generator is: so the code runs in the task, and cancelling the task cancels
+ * what the code waits for.
+ *
+ * If it waits for something else, a promise of the host, nobody can throw into it. It is told by the task's signal, has
+ * one turn of the host to take notice, and is left to itself after that: the task goes on with a CancelledError.
+ */
+export class NativeCall implements Frame, Waitable, StrandOwner {
+  readonly _isNativeCall = true;
+  readonly _loop: EventLoop;
+  readonly _task: Task<unknown>;
+  readonly _context: Context;
+  readonly #strands = new Map<Strand, Settle>();
+  #observer: Strand | null = null;
+  #state: "new" | "running" | "returned" | "threw" | "abandoned" = "new";
+  #outcome: unknown;
+  /** The round of the loop in which this code was last let go on; see `EventLoop._released`. */
+  #releasedIn = -1;
+  /** Calls off that this call is given up, which is about to happen. */
+  #pardon: (() => void) | null = null;
+
+  constructor(task: Task<unknown>) {
+    this._task = task;
+    this._loop = task._loop;
+    this._context = task.getContext();
+  }
+
+  get _native(): NativeCall {
+    return this;
+  }
+
+  /** Whether it has ended. One that was given up has not: what it still awaits throws. */
+  get _over(): boolean {
+    return this.#state === "returned" || this.#state === "threw";
+  }
+
+  /** Calls `fn` on behalf of the task. */
+  enter<R>(fn: (signal: AbortSignal) => R): R {
+    const before = current.frame;
+    const call = fn.length > 0 ? () => fn(this._task.signal) : fn as () => R;
+    current.frame = this;
+    try {
+      return frames.run(this, call);
+    } finally {
+      current.frame = before;
+    }
+  }
+
+  /** Waits for what `enter` returned. */
+  *wait<T>(promise: PromiseLike<T>): Generator<Suspension, T, unknown> {
+    this.#state = "running";
+    this._loop._nativeCalls++;
+    this.#released();
+    promise.then(
+      (value) => this.#settle("returned", value),
+      (error) => this.#settle("threw", error),
+    );
+    yield this as unknown as Suspension;
+    return this.#outcome as T;
+  }
+
+  /** Runs `iterator` as a strand, for native code that awaits it. */
+  run<T>(iterator: Iterator<unknown, unknown, unknown>): Promise<T> {
+    this.#parked();
+    return new Promise<T>((resolve, reject) => {
+      if (this.#state === "abandoned") {
+        reject(new CancelledError(this._task._cancelMessage));
+        return;
+      }
+      const strand = new Strand(this._task, iterator, this);
+      this.#strands.set(strand, {
+        resolve: resolve as (value: unknown) => void,
+        reject,
+      });
+      this._loop._parkedNatives++;
+      const before = current.frame;
+      strand._start();
+      current.frame = before;
+    });
+  }
+
+  _strandReturned(value: unknown, strand: Strand): void {
+    this.#take(strand)?.resolve(value);
+  }
+
+  _strandThrew(error: unknown, strand: Strand): void {
+    this.#take(strand)?.reject(error);
+  }
+
+  cancel(message?: unknown): boolean {
+    if (this.#state !== "running") return false;
+    if (this.#strands.size > 0) {
+      let accepted = false;
+      for (const strand of [...this.#strands.keys()]) {
+        accepted = strand._cancel(message) || accepted;
+      }
+      return accepted;
+    }
+    const taken = this._task._abortSignal(message);
+    if (this.#pardon === null) {
+      this._loop._nativeTurns++;
+      this.#pardon = afterMicrotasks(() => {
+        this.#endGrace();
+        if (this.#state === "running" && this.#strands.size === 0) {
+          this._task._mustCancel = false;
+          this.#settle("abandoned", new CancelledError(message));
+        } else this._loop._wake();
+      });
+    }
+    // Code that took the signal has been told by it, and is not told a second time by its next await.
+    return taken;
+  }
+
+  _observe(strand: Strand): void {
+    this.#observer = strand;
+  }
+
+  _throws(): boolean {
+    return this.#state === "threw" || this.#state === "abandoned";
+  }
+
+  _takeError(): unknown {
+    return this.#outcome;
+  }
+
+  /** What the code waits for, for messages. */
+  toString(): string {
+    const waits = [...this.#strands.keys()].map((strand) => String(strand._waiter ?? "its next turn"));
+    return waits.length > 0 ? waits.join(" and ") : "a promise of the host";
+  }
+
+  #take(strand: Strand): Settle | undefined {
+    const settle = this.#strands.get(strand);
+    this.#strands.delete(strand);
+    this._loop._parkedNatives--;
+    this.#released();
+    return settle;
+  }
+
+  #settle(state: "returned" | "threw" | "abandoned", outcome: unknown): void {
+    if (this.#state !== "running") return;
+    this.#parked();
+    this.#endGrace();
+    this.#state = state;
+    this.#outcome = outcome;
+    this._loop._nativeCalls--;
+    if (this.#observer !== null) this._loop._resume(this.#observer);
+  }
+
+  #endGrace(): void {
+    if (this.#pardon === null) return;
+    this.#pardon();
+    this.#pardon = null;
+    this._loop._nativeTurns--;
+  }
+
+  #released(): void {
+    if (this.#releasedIn !== this._loop._round) this._loop._released++;
+    this.#releasedIn = this._loop._round;
+  }
+
+  #parked(): void {
+    if (this.#releasedIn === this._loop._round) this._loop._released--;
+    this.#releasedIn = -1;
+  }
+}

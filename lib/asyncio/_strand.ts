@@ -1,0 +1,161 @@
+import { current } from "./_current.ts";
+import type { NativeCall } from "./_native_call.ts";
+import { CancelledError, RuntimeError } from "./exceptions.ts";
+import { Future } from "./future.ts";
+import type { Task } from "./task.ts";
+
+/** What a strand can wait for: a future, or a call of native code. */
+export interface Waitable {
+  /** Cancels it; `false` if that cannot be done. */
+  cancel(message?: unknown): boolean;
+  /** Whether waiting for it, which is done, throws. */
+  _throws(): boolean;
+  /** What that throws. */
+  _takeError(): unknown;
+  toString(): string;
+}
+
+/** Where the outcome of a strand goes. */
+export interface StrandOwner {
+  _strandReturned(value: unknown, strand: Strand): void;
+  _strandThrew(error: unknown, strand: Strand): void;
+}
+
+/**
+ * A generator that a task drives. The task of a generator coroutine has one from beginning to end; native code in a
+ * task has one for each Skein awaitable that it awaits at that moment. A strand is in the ready queue at most once, as
+ * itself: a switch between tasks makes no object.
+ */
+export class Strand {
+  readonly _task: Task<unknown>;
+  /** What it waits for; `null` while it runs or is in the ready queue after a bare `yield`. */
+  _waiter: Waitable | null = null;
+  readonly #iterator: Iterator<unknown, unknown, unknown>;
+  readonly #owner: StrandOwner;
+  /** An error to throw at the next step, in a box as anything can be thrown. */
+  #pending: { error: unknown } | null = null;
+
+  constructor(
+    task: Task<unknown>,
+    iterator: Iterator<unknown, unknown, unknown>,
+    owner: StrandOwner,
+  ) {
+    this._task = task;
+    this.#iterator = iterator;
+    this.#owner = owner;
+  }
+
+  /** The next step, as the loop calls it. */
+  _run(): void {
+    const waiter = this._waiter;
+    if (waiter === null && this.#pending === null && !this._task._mustCancel) {
+      this.#advance(false, undefined);
+    } else if (waiter !== null) {
+      this._waiter = null;
+      // The value is not passed in: who waits reads it from what it waited for.
+      const throws = waiter._throws();
+      const error = throws ? waiter._takeError() : undefined;
+      // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits,
+      // not before.
+      if (isNativeCall(waiter)) this.#advance(throws, error);
+      else this._step(throws, error);
+    } else if (this.#pending !== null) {
+      const { error } = this.#pending;
+      this.#pending = null;
+      this._step(true, error);
+    } else this._step(false, undefined);
+  }
+
+  /** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
+  _start(): void {
+    this.#advance(false, undefined);
+  }
+
+  /** Cancels what it waits for. */
+  _cancel(message: unknown): boolean {
+    return this._waiter !== null && this._waiter.cancel(message);
+  }
+
+  _step(throwing: boolean, error: unknown): void {
+    const task = this._task;
+    if (task._mustCancel) {
+      if (!throwing || !(error instanceof CancelledError)) {
+        error = task._takeError();
+      }
+      throwing = true;
+      task._mustCancel = false;
+    }
+    this.#advance(throwing, error);
+  }
+
+  #advance(throwing: boolean, error: unknown): void {
+    current.frame = this._task;
+    let result: IteratorResult<unknown, unknown>;
+    try {
+      if (!throwing) result = this.#iterator.next(undefined);
+      else if (this.#iterator.throw !== undefined) {
+        result = this.#iterator.throw(error);
+      } else throw error;
+    } catch (thrown) {
+      this.#owner._strandThrew(thrown, this);
+      return;
+    }
+    this.#stepped(result);
+  }
+
+  #stepped(result: IteratorResult<unknown, unknown>): void {
+    if (result.done) this.#owner._strandReturned(result.value, this);
+    else if (result.value === undefined || result.value === null) {
+      this._task._loop._enqueue(this);
+    } else this.#wait(result.value);
+  }
+
+  #wait(yielded: unknown): void {
+    const task = this._task;
+    if (yielded instanceof Future) {
+      if (yielded._loop !== task._loop) {
+        this.#throwLater(
+          `Cannot wait for ${yielded} in ${task} as it is attached to a different loop: make it on the loop that runs the task`,
+        );
+        return;
+      }
+      if (!yielded._blocking) {
+        this.#throwLater(
+          `Cannot yield ${yielded} in ${task}: write yield* instead of yield`,
+        );
+        return;
+      }
+      yielded._blocking = false;
+      if (yielded === task) {
+        this.#throwLater(
+          `Cannot await ${task} in itself: it would wait for ever`,
+        );
+        return;
+      }
+      yielded._observe(this);
+      this._waiter = yielded;
+    } else if (isNativeCall(yielded)) {
+      yielded._observe(this);
+      this._waiter = yielded;
+    } else {
+      const what = Deno.inspect(yielded, { depth: 0 });
+      this.#throwLater(
+        `Task got bad yield: ${what}. Write yield* with a coroutine, a future or a task, or a bare yield`,
+      );
+      return;
+    }
+    if (task._mustCancel && this._waiter.cancel(task._cancelMessage)) {
+      task._mustCancel = false;
+    }
+  }
+
+  #throwLater(message: string): void {
+    this.#pending = { error: new RuntimeError(message) };
+    this._task._loop._enqueue(this);
+  }
+}
+
+function isNativeCall(value: unknown): value is NativeCall {
+  return typeof value === "object" && value !== null &&
+    "_isNativeCall" in value;
+}

@@ -1,0 +1,189 @@
+/**
+ * The error classes of `asyncio`.
+ *
+ * JavaScript has no `BaseException`: a `catch` clause catches a {@linkcode CancelledError} like any other error. Code
+ * that goes on after an error lets it through: `if (error instanceof CancelledError) throw error`.
+ *
+ * @module
+ */
+
+import { RuntimeError, TimeoutError } from "../futures/errors.ts";
+
+export { RuntimeError, TimeoutError };
+
+/**
+ * A task or a future was cancelled. Thrown into a task where it waits, and by whatever waits for a cancelled future.
+ *
+ * CPython's `asyncio.CancelledError`; not the class of that name in `futures`, which is for calls that an executor
+ * never ran.
+ */
+export class CancelledError extends Error {
+  /** What was passed to `cancel()`, as it was passed; `undefined` if nothing was. */
+  readonly reason: unknown;
+
+  /**
+   * Makes one.
+   *
+   * @param reason What was passed to `cancel()`.
+   * @param options The `cause`.
+   */
+  constructor(reason?: unknown, options?: ErrorOptions) {
+    super(
+      reason === undefined || reason === null ? "" : String(reason),
+      options,
+    );
+    this.name = "CancelledError";
+    this.reason = reason ?? undefined;
+  }
+}
+
+/**
+ * A future was asked for what its state does not allow, such as a second result. CPython's `asyncio.InvalidStateError`.
+ */
+export class InvalidStateError extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message The step that was tried and the state of the future.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "InvalidStateError";
+  }
+}
+
+/** An argument of the right type and a wrong value. Python's `ValueError`; a `RangeError` to JavaScript. */
+export class ValueError extends RangeError {
+  /**
+   * Makes one.
+   *
+   * @param message What was passed and what to pass instead.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ValueError";
+  }
+}
+
+/**
+ * Several errors at once, such as those of the tasks of a task group. Python's `ExceptionGroup`.
+ *
+ * @example
+ * ```ts
+ * import { ExceptionGroup, taskGroup } from "@skein/skein/asyncio";
+ * import { assert, assertEquals, assertRejects } from "@std/assert";
+ *
+ * const error = await assertRejects(async () => {
+ *   await taskGroup(function* (group) {
+ *     group.createTask(() => Promise.reject(new RangeError("one")));
+ *   });
+ * });
+ * assert(error instanceof ExceptionGroup);
+ * assertEquals(error.errors.map(String), ["RangeError: one"]);
+ * ```
+ */
+export class ExceptionGroup extends AggregateError {
+  /**
+   * Makes one.
+   *
+   * @param message What the errors have in common.
+   * @param errors The errors, at least one.
+   * @param options The `cause`.
+   * @throws {ValueError} If there is no error in it.
+   */
+  constructor(
+    message: string,
+    errors: Iterable<unknown>,
+    options?: ErrorOptions,
+  ) {
+    const list = [...errors];
+    if (list.length === 0) {
+      throw new ValueError(
+        "Cannot make an ExceptionGroup of no errors: pass at least one",
+      );
+    }
+    const count = list.length === 1 ? "1 sub-exception" : `${list.length} sub-exceptions`;
+    super(list, `${message} (${count})`, options);
+    this.name = "ExceptionGroup";
+  }
+}
+
+/**
+ * The program was told to end from the keyboard. `run()` rejects with it after Ctrl-C. A task that throws it ends the
+ * loop's run, as in CPython.
+ */
+export class KeyboardInterrupt extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What to say about it.
+   */
+  constructor(message?: string) {
+    super(message);
+    this.name = "KeyboardInterrupt";
+  }
+}
+
+/**
+ * Asks for the end of the program. A task that throws it ends the loop's run, which rejects with it. Python's
+ * `SystemExit`.
+ */
+export class SystemExit extends Error {
+  /** The exit code asked for. */
+  readonly code: number;
+
+  /**
+   * Makes one.
+   *
+   * @param code The exit code.
+   */
+  constructor(code = 0) {
+    super(String(code));
+    this.name = "SystemExit";
+    this.code = code;
+  }
+}
+
+/** A task that cannot go on, as {@linkcode DeadlockError} lists it. */
+export interface BlockedTask {
+  /** The name of the task. */
+  readonly name: string;
+  /** What it waits for, as text. */
+  readonly waitsFor: string;
+}
+
+/**
+ * Nothing is left to run, no timer is set, and yet the loop was to run until something is done. Only a loop on a
+ * virtual clock can know that. CPython has nothing like it: there the program hangs.
+ */
+export class DeadlockError extends Error {
+  /** Every task that is not done, in the order of creation. */
+  readonly blocked: readonly BlockedTask[];
+
+  /**
+   * Makes one.
+   *
+   * @param message What was waited for.
+   * @param blocked The tasks that are not done.
+   */
+  constructor(message: string, blocked: readonly BlockedTask[]) {
+    super(
+      message +
+        blocked.map((task) => `\n  ${task.name} waits for ${task.waitsFor}`)
+          .join(""),
+    );
+    this.name = "DeadlockError";
+    this.blocked = blocked;
+  }
+}
+
+/**
+ * Whether `error` is one of those that end the run of a loop rather than a task alone.
+ *
+ * @internal
+ */
+export function endsLoop(error: unknown): boolean {
+  return error instanceof KeyboardInterrupt || error instanceof SystemExit;
+}

@@ -1,0 +1,173 @@
+/**
+ * {@linkcode gather}: the results of several awaitables.
+ * @module
+ */
+
+import { policy } from "./_current.ts";
+import { type Awaitable, type AwaitedOf, isAwaitable, notAwaitable } from "./coroutine.ts";
+import { ensureFuture } from "./ensure_future.ts";
+import type { EventLoop } from "./event_loop.ts";
+import { CancelledError } from "./exceptions.ts";
+import { Future } from "./future.ts";
+
+/** Options of {@linkcode gather}. */
+export interface GatherOptions {
+  /**
+   * Whether exceptions are results like any other, instead of ending the whole.
+   * @default {false}
+   */
+  returnExceptions?: boolean | undefined;
+}
+
+/** The future of a `gather`: cancelling it cancels what it gathers. */
+class GatheringFuture<T> extends Future<T> {
+  readonly #children: readonly Future<unknown>[];
+  /** @internal */
+  _cancelRequested = false;
+
+  constructor(children: readonly Future<unknown>[], loop: EventLoop) {
+    super({ loop });
+    this.#children = children;
+  }
+
+  override cancel(message?: unknown): boolean {
+    if (this.done()) return false;
+    let accepted = false;
+    for (const child of this.#children) {
+      accepted = child.cancel(message) || accepted;
+    }
+    // From now on it ends as cancelled, also where exceptions are results.
+    if (accepted) this._cancelRequested = true;
+    return accepted;
+  }
+}
+
+/**
+ * Runs awaitables side by side; the results come in the order of the arguments. CPython's `asyncio.gather`.
+ *
+ * The first exception is passed on at once, and the others run on. One of them being cancelled counts as such an
+ * exception. Cancelling the future that this returns cancels them all. The same awaitable passed twice runs once.
+ *
+ * @typeParam A The types of the awaitables.
+ * @param awaitables What to run.
+ * @param options Whether exceptions are results.
+ * @returns The future of the results.
+ * @throws {ValueError} If futures of several loops are passed.
+ * @throws {TypeError} If something cannot be awaited.
+ *
+ * @example
+ * ```ts
+ * import { gather, sleep } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await gather([sleep(2, "a"), sleep(1, "b")]), ["a", "b"]);
+ * ```
+ */
+export function gather<const A extends readonly Awaitable<unknown>[]>(
+  awaitables: A,
+  options?: GatherOptions & { returnExceptions?: false | undefined },
+): Future<{ -readonly [K in keyof A]: AwaitedOf<A[K]> }>;
+/**
+ * As the first form, with exceptions among the results.
+ *
+ * @typeParam A The types of the awaitables.
+ * @param awaitables What to run.
+ * @param options Whether exceptions are results.
+ * @returns The future of the results.
+ */
+export function gather<const A extends readonly Awaitable<unknown>[]>(
+  awaitables: A,
+  options: GatherOptions,
+): Future<{ -readonly [K in keyof A]: AwaitedOf<A[K]> | unknown }>;
+/**
+ * As the first form, for awaitables of one type.
+ *
+ * @typeParam T The type of the results.
+ * @param awaitables What to run.
+ * @param options Whether exceptions are results.
+ * @returns The future of the results.
+ */
+export function gather<T>(
+  awaitables: Iterable<Awaitable<T>>,
+  options?: GatherOptions & { returnExceptions?: false | undefined },
+): Future<T[]>;
+/**
+ * As the first form, for awaitables of any type.
+ *
+ * @param awaitables What to run.
+ * @param options Whether exceptions are results.
+ * @returns The future of the results.
+ */
+export function gather(
+  awaitables: Iterable<Awaitable<unknown>>,
+  options?: GatherOptions,
+): Future<unknown[]>;
+export function gather(
+  awaitables: Iterable<Awaitable<unknown>>,
+  options: GatherOptions = {},
+): Future<unknown> {
+  const list = [...awaitables];
+  for (const awaitable of list) {
+    if (!isAwaitable(awaitable)) throw notAwaitable(awaitable);
+  }
+  const { returnExceptions = false } = options;
+  if (list.length === 0) {
+    const empty = new Future<unknown[]>({ loop: policy.getEventLoop() });
+    empty.setResult([]);
+    return empty;
+  }
+
+  let loop: EventLoop | undefined = list.find((awaitable) => awaitable instanceof Future)?._loop;
+  // deno-lint-ignore prefer-const -- the callbacks below may run before it is there
+  let outer: GatheringFuture<unknown[]> | undefined;
+  let finished = 0;
+  const futures = new Map<unknown, Future<unknown>>();
+  const children: Future<unknown>[] = [];
+  const doneAlready: Future<unknown>[] = [];
+
+  const childDone = (child: Future<unknown>): void => {
+    finished++;
+    if (outer === undefined || outer.done()) {
+      child._markRetrieved();
+      return;
+    }
+    if (!returnExceptions && child._throws()) {
+      outer.setException(child._takeError());
+      return;
+    }
+    if (finished < futures.size) return;
+    if (outer._cancelRequested) {
+      for (const each of children) each._markRetrieved();
+      // The message is the one of the last argument, as in CPython.
+      const last = children.at(-1)!;
+      outer.setException(
+        last.cancelled() ? last._takeError() : new CancelledError(last._cancelMessage),
+      );
+    } else {
+      outer.setResult(
+        children.map((each) =>
+          each.cancelled()
+            ? new CancelledError(each._cancelMessage)
+            : each._throws()
+            ? each._takeError()
+            : each.result()
+        ),
+      );
+    }
+  };
+
+  for (const awaitable of list) {
+    let future = futures.get(awaitable);
+    if (future === undefined) {
+      future = ensureFuture(awaitable, { loop });
+      loop ??= future._loop;
+      futures.set(awaitable, future);
+      if (future.done()) doneAlready.push(future);
+      else future.addDoneCallback(childDone);
+    }
+    children.push(future);
+  }
+  outer = new GatheringFuture<unknown[]>(children, loop!);
+  for (const child of doneAlready) childDone(child);
+  return outer;
+}

@@ -1,0 +1,65 @@
+/**
+ * CPython's `asyncio` for Deno: an event loop, futures and tasks, over generators and over async functions.
+ *
+ * ```ts
+ * import { gather, run, sleep } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function* double(n: number) {
+ *   yield* sleep({ milliseconds: n });
+ *   return 2 * n;
+ * }
+ *
+ * const results = await run(function* () {
+ *   return yield* gather([double(1), double(2), double(3)]);
+ * });
+ * assertEquals(results, [2, 4, 6]);
+ * ```
+ *
+ * @module
+ */
+
+export type { DurationLike } from "../_duration.ts";
+export * from "./as_completed.ts";
+export * from "./clock.ts";
+export { Context, ContextVar, type ContextVarOptions, copyContext, type Token } from "./context.ts";
+export {
+  type Awaitable,
+  type AwaitedOf,
+  Coroutine,
+  coroutine,
+  type GeneratorCoroutine,
+  iscoroutine,
+  iscoroutinefunction,
+  type Suspension,
+  type Yieldable,
+} from "./coroutine.ts";
+export * from "./eager.ts";
+export * from "./ensure_future.ts";
+export * from "./event_loop.ts";
+export {
+  type BlockedTask,
+  CancelledError,
+  DeadlockError,
+  ExceptionGroup,
+  InvalidStateError,
+  KeyboardInterrupt,
+  RuntimeError,
+  SystemExit,
+  TimeoutError,
+  ValueError,
+} from "./exceptions.ts";
+export { type DoneCallbackOptions, Future, type FutureOptions, type FutureState, isfuture } from "./future.ts";
+export * from "./gather.ts";
+export { Handle, TimerHandle } from "./handle.ts";
+export * from "./runners.ts";
+export * from "./shield.ts";
+export * from "./sleep.ts";
+export { createTask, Task, type TaskConstructorOptions, type TaskFrame, type TaskOptions } from "./task.ts";
+export * from "./task_group.ts";
+export * from "./tasks.ts";
+export * from "./threads.ts";
+export { Timeout, timeout, timeoutAt, type TimeoutBody } from "./timeouts.ts";
+export * from "./wait.ts";
+export { waitFor } from "./wait_for.ts";
+export * from "./wrap_future.ts";

@@ -1,0 +1,131 @@
+/**
+ * {@linkcode wait}: waits for the first, or all, of several futures.
+ * @module
+ */
+
+import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from "../futures/wait.ts";
+import { type Coroutine, coroutine, type GeneratorCoroutine, isAwaitable } from "./coroutine.ts";
+import { getRunningLoop } from "./event_loop.ts";
+import { ValueError } from "./exceptions.ts";
+import { type Future, isfuture } from "./future.ts";
+
+export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen };
+
+/** Options of {@linkcode wait}. */
+export interface WaitOptions {
+  /** How long to wait, in milliseconds or as a duration. No limit by default. */
+  timeout?: DurationLike | null | undefined;
+  /**
+   * What to wait for.
+   * @default {ALL_COMPLETED}
+   */
+  returnWhen?: ReturnWhen | undefined;
+}
+
+/** What {@linkcode wait} gives. */
+export interface WaitResult<F> {
+  /** Those that are done, in the order they were passed. */
+  done: Set<F>;
+  /** The others. */
+  pending: Set<F>;
+}
+
+const waiting = coroutine(function* <F extends Future<unknown>>(
+  futures: Set<F>,
+  limit: number,
+  returnWhen: ReturnWhen,
+): GeneratorCoroutine<WaitResult<F>> {
+  const loop = getRunningLoop();
+  const waiter = loop.createFuture<void>();
+  const release = (): void => {
+    if (!waiter.done()) waiter.setResult();
+  };
+  const timer = limit === Infinity ? undefined : loop.callLater(limit, release);
+  let left = futures.size;
+  const oneDone = (future: Future<unknown>): void => {
+    left--;
+    const failed = (): boolean => !future.cancelled() && future._throws();
+    if (
+      left <= 0 || returnWhen === FIRST_COMPLETED ||
+      (returnWhen === FIRST_EXCEPTION && failed())
+    ) {
+      if (failed()) future._markRetrieved();
+      timer?.cancel();
+      release();
+    }
+  };
+  for (const future of futures) future.addDoneCallback(oneDone);
+  try {
+    yield* waiter;
+  } finally {
+    timer?.cancel();
+    for (const future of futures) future.removeDoneCallback(oneDone);
+  }
+  const done = new Set<F>();
+  const pending = new Set<F>();
+  for (const future of futures) (future.done() ? done : pending).add(future);
+  return { done, pending };
+});
+
+/**
+ * Waits until the first, or all, of `futures` are done, or the time is over. It cancels nothing, and throws none of
+ * their exceptions. CPython's `asyncio.wait`.
+ *
+ * @typeParam F The type of the futures.
+ * @param futures Futures and tasks. Coroutines are refused: make tasks of them, to find them in the result.
+ * @param options What to wait for, and how long.
+ * @returns Those that are done, and the others.
+ * @throws {ValueError} If there are none, or `returnWhen` is not one of the three.
+ * @throws {TypeError} If it is no iterable, or something in it is no future.
+ *
+ * @example
+ * ```ts
+ * import { createTask, FIRST_COMPLETED, sleep, wait } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const tasks = [createTask(sleep(1)), createTask(sleep(60_000))];
+ * const { done, pending } = await wait(tasks, { returnWhen: FIRST_COMPLETED });
+ * assertEquals([done.size, pending.size], [1, 1]);
+ * for (const task of pending) task.cancel();
+ * ```
+ */
+export function wait<F extends Future<unknown>>(
+  futures: Iterable<F>,
+  options: WaitOptions = {},
+): Coroutine<WaitResult<F>> {
+  const { returnWhen = ALL_COMPLETED } = options;
+  if (isAwaitable(futures)) {
+    throw new TypeError(
+      `Cannot wait for ${Deno.inspect(futures, { depth: 0 })}: pass a list of futures, or await it`,
+    );
+  }
+  const set = new Set(futures);
+  if (set.size === 0) {
+    throw new ValueError(
+      "Cannot wait for an empty set of futures: check its size first",
+    );
+  }
+  if (
+    returnWhen !== FIRST_COMPLETED && returnWhen !== FIRST_EXCEPTION &&
+    returnWhen !== ALL_COMPLETED
+  ) {
+    throw new ValueError(
+      `Cannot wait with returnWhen ${Deno.inspect(returnWhen)}: pass FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED`,
+    );
+  }
+  for (const future of set) {
+    if (!isfuture(future)) {
+      throw new TypeError(
+        `Cannot wait for ${
+          Deno.inspect(future, { depth: 0 })
+        }: pass futures and tasks; make a task of it with createTask()`,
+      );
+    }
+  }
+  return waiting(
+    set,
+    toMilliseconds(options.timeout, "timeout"),
+    returnWhen,
+  ) as Coroutine<WaitResult<F>>;
+}

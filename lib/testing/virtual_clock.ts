@@ -1,0 +1,77 @@
+/**
+ * {@linkcode VirtualClock}: a clock for tests, on which no time is lost.
+ * @module
+ */
+
+import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import type { Clock } from "../asyncio/clock.ts";
+
+/** Options of {@linkcode VirtualClock}. */
+export interface VirtualClockOptions {
+  /**
+   * The time it starts at, in milliseconds.
+   * @default {0}
+   */
+  start?: number | undefined;
+}
+
+/**
+ * A clock that stands still while code runs and leaps to the next timer as soon as nothing is left to run: an hour of
+ * waiting takes no time, and the order is the same in each run.
+ *
+ * Native promises that tasks wait for, such as a `fetch`, are waited for before time leaps. What can be known of native
+ * code is what it awaits from here: code that waits for a timer of the loop and at the same time, by `Promise.all` or
+ * `Promise.race`, for something of the host is taken to wait for the timer.
+ *
+ * One clock is for one loop.
+ *
+ * @example
+ * ```ts
+ * import { EventLoop, sleep } from "@skein/skein/asyncio";
+ * import { VirtualClock } from "@skein/skein/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using loop = new EventLoop({ clock: new VirtualClock() });
+ * await loop.runUntilComplete(sleep({ hours: 1 }));
+ * assertEquals(loop.time(), 3_600_000);
+ * ```
+ */
+export class VirtualClock implements Clock {
+  readonly virtual: boolean = true;
+  #now: number;
+
+  /**
+   * Makes one.
+   *
+   * @param options The start.
+   */
+  constructor(options: VirtualClockOptions = {}) {
+    this.#now = options.start ?? 0;
+  }
+
+  /** The virtual time in milliseconds. */
+  time(): number {
+    return this.#now;
+  }
+
+  /**
+   * Moves the time on while code runs, as if the code had taken that long.
+   *
+   * @param duration How far, in milliseconds or as a duration.
+   * @throws {RangeError} If it is negative or NaN.
+   */
+  advance(duration: DurationLike): void {
+    const step = toMilliseconds(duration, "duration");
+    if (!(step >= 0 && step < Infinity)) {
+      throw new RangeError(
+        `Cannot move the clock by ${step} ms: time only goes on`,
+      );
+    }
+    this.#now += step;
+  }
+
+  wakeAt(deadline: number): null {
+    this.#now = Math.max(this.#now, deadline);
+    return null;
+  }
+}

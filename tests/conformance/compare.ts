@@ -1,0 +1,38 @@
+/**
+ * Runs the programs of a range of seeds on Skein and on CPython and compares the traces: `deno run -A compare.ts <first
+ * seed> <count> [python]`.
+ */
+
+import { execute } from "./interpret.ts";
+import { generate } from "./program.ts";
+import { pythonTraces } from "./python.ts";
+
+const [first = "0", count = "1000", python = "python3"] = Deno.args;
+const programs = Array.from(
+  { length: Number(count) },
+  (_, i) => generate(Number(first) + i),
+);
+let different = 0;
+let events = 0;
+let i = 0;
+for await (const expected of pythonTraces(programs, python)) {
+  const program = programs[i++]!;
+  const actual = await execute(program);
+  events += expected.length;
+  const at = expected.findIndex((line, k) => line !== actual[k]);
+  if (at < 0 && actual.length === expected.length) continue;
+  if (++different <= 5) {
+    const line = at < 0 ? expected.length : at;
+    console.log(`seed ${program.seed}, event ${line}, eager ${program.eager}`);
+    for (let k = Math.max(0, line - 8); k < line; k++) {
+      console.log(`    ${expected[k]}`);
+    }
+    for (let k = line; k < line + 4; k++) {
+      console.log(
+        `    python ${expected[k] ?? "(none)"}   |   skein ${actual[k] ?? "(none)"}`,
+      );
+    }
+  }
+}
+console.log(`${i} programs, ${events} events, ${different} different`);
+if (different > 0 || i < programs.length) Deno.exit(1);
