@@ -49,7 +49,7 @@ export class Strand {
   _run(): void {
     const waiter = this._waiter;
     if (waiter === null && this.#pending === null && !this._task._mustCancel) {
-      this.#advance(false, undefined);
+      this.#advance(false, undefined, null);
     } else if (waiter !== null) {
       this._waiter = null;
       // The value is not passed in: who waits reads it from what it waited for.
@@ -57,7 +57,7 @@ export class Strand {
       const error = throws ? waiter._takeError() : undefined;
       // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits,
       // not before.
-      if (isNativeCall(waiter)) this.#advance(throws, error);
+      if (isNativeCall(waiter)) this.#advance(throws, error, null);
       else this._step(throws, error);
     } else if (this.#pending !== null) {
       const { error } = this.#pending;
@@ -68,7 +68,7 @@ export class Strand {
 
   /** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
   _start(): void {
-    this.#advance(false, undefined);
+    this.#advance(false, undefined, undefined);
   }
 
   /** Cancels what it waits for. */
@@ -85,14 +85,15 @@ export class Strand {
       throwing = true;
       task._mustCancel = false;
     }
-    this.#advance(throwing, error);
+    this.#advance(throwing, error, null);
   }
 
-  #advance(throwing: boolean, error: unknown): void {
+  /** `sent` tells the iterator whether it begins (`undefined`) or goes on. */
+  #advance(throwing: boolean, error: unknown, sent: null | undefined): void {
     current.frame = this._task;
     let result: IteratorResult<unknown, unknown>;
     try {
-      if (!throwing) result = this.#iterator.next(undefined);
+      if (!throwing) result = this.#iterator.next(sent);
       else if (this.#iterator.throw !== undefined) {
         result = this.#iterator.throw(error);
       } else throw error;

@@ -19,10 +19,11 @@ const DONE: IteratorResult<Suspension, undefined> = {
   value: undefined,
 };
 
-/** A bare `yield`, and its own iterator: the shortest way once through the ready queue. */
+/**
+ * A bare `yield`, and its own iterator: the shortest way once through the ready queue. It holds nothing, so there is only
+ * one: a `yield*` begins with `next(undefined)`, and a task goes on with `next(null)`.
+ */
 class Turn extends Coroutine<undefined> implements Iterator<Suspension, undefined, unknown> {
-  #taken = false;
-
   override get name(): string {
     return "sleep";
   }
@@ -31,20 +32,18 @@ class Turn extends Coroutine<undefined> implements Iterator<Suspension, undefine
     return this;
   }
 
-  next(): IteratorResult<Suspension, undefined> {
-    if (this.#taken) return DONE;
-    this.#taken = true;
-    return SUSPENDED;
+  next(sent: unknown): IteratorResult<Suspension, undefined> {
+    return sent === undefined ? SUSPENDED : DONE;
   }
 
   throw(error: unknown): never {
     throw error;
   }
 
-  override close(): void {
-    this.#taken = true;
-  }
+  override close(): void {}
 }
+
+const TURN = new Turn();
 
 function* turn<T>(result: T): Generator<Suspension, T, unknown> {
   yield;
@@ -145,7 +144,7 @@ export function sleep<T>(
   delay: DurationLike,
   result?: T,
 ): Coroutine<T | undefined> {
-  if (delay === 0 && result === undefined) return new Turn();
+  if (delay === 0 && result === undefined) return TURN;
   if (delay === null || delay === undefined) {
     throw new TypeError(
       `Cannot sleep for ${delay}: pass milliseconds, or a duration such as { seconds: 1 }`,
@@ -153,7 +152,7 @@ export function sleep<T>(
   }
   const time = toMilliseconds(delay, "delay");
   if (time <= 0) {
-    return result === undefined ? new Turn() : new FunctionCoroutine(turn<T>, [result], undefined, "sleep");
+    return result === undefined ? TURN : new FunctionCoroutine(turn<T>, [result], undefined, "sleep");
   }
   return new Sleep(time, result);
 }
