@@ -3,6 +3,7 @@
  * [python]`.
  */
 
+import { createTask, EventLoop, gather, getRunningLoop, sleep, wait } from "../lib/asyncio/mod.ts";
 import { type Case, loopCases, nativeAwait } from "./_loop_cases.ts";
 
 const ROUNDS = 5;
@@ -61,4 +62,49 @@ for (const each of others) {
   console.log(
     `${each.name}: ${millions(await measure(each))} (CPython ${millions(cpython[each.name])})`,
   );
+}
+
+console.log(`a parked task: ${await parkedBytes()} bytes`);
+console.log(`HTTP beside 1,000 spinning tasks: ${(await httpLatency()).toFixed(2)} ms in the median`);
+
+/** What a task takes that waits for a future; needs `--v8-flags=--expose-gc`. */
+function parkedBytes(): Promise<number> {
+  const { gc } = globalThis as unknown as { gc(): void };
+  const count = 100_000;
+  return new EventLoop().runUntilComplete(function* () {
+    const event = getRunningLoop().createFuture();
+    function* parked() {
+      yield* event;
+    }
+    gc();
+    const before = Deno.memoryUsage().heapUsed;
+    const tasks = Array.from({ length: count }, () => createTask(parked()));
+    yield* sleep(0);
+    gc();
+    const bytes = Math.round((Deno.memoryUsage().heapUsed - before) / count);
+    for (const task of tasks) task.cancel();
+    yield* wait(tasks);
+    return bytes;
+  }());
+}
+
+/** Milliseconds from request to response of a server in this program, whose loop never rests. */
+async function httpLatency(): Promise<number> {
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("ok"));
+  const latencies: number[] = [];
+  let over = false;
+  function* spin() {
+    while (!over) yield* sleep(0);
+  }
+  await new EventLoop().runUntilComplete(async () => {
+    const tasks = Array.from({ length: 1000 }, () => createTask(spin()));
+    for (let i = 0; i < 100; i++) {
+      const start = performance.now();
+      await (await fetch(`http://127.0.0.1:${server.addr.port}/`)).text();
+      latencies.push(performance.now() - start);
+    }
+    over = true;
+    await gather(tasks);
+  });
+  return median(latencies);
 }

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { toPath } from "./_config.ts";
+
 /** Deno's permissions by the names of their flags: `true` for all of it, or a list of what is allowed. */
 export type PermissionName = "read" | "write" | "net" | "env" | "run" | "sys" | "ffi" | "import";
 
@@ -45,16 +47,11 @@ export function childFlags(permissions: ProcessPermissions): { flags: string[]; 
 }
 
 function toEntry(entry: string | URL): string {
-  const text = entry instanceof URL && entry.protocol === "file:" ? fromFileUrl(entry) : String(entry);
+  const text = entry instanceof URL && entry.protocol === "file:" ? toPath(entry) : String(entry);
   if (text.includes(",")) {
     throw new TypeError(`Cannot allow ${text}: Deno's flags have no way to write a comma; allow the folder above it`);
   }
   return text;
-}
-
-function fromFileUrl(url: URL): string {
-  const path = decodeURIComponent(url.pathname);
-  return Deno.build.os === "windows" ? path.slice(1).replaceAll("/", "\\") : path;
 }
 
 /** What this program is allowed as a whole and without exception; lists cannot be asked for. */

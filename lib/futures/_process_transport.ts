@@ -26,6 +26,8 @@ import { packetWriter, processMainProgram, processTaskProgram } from "./_worker_
 
 const HEADER = 16;
 const STDERR_KEPT = 4096;
+/** How long a child has to end after a signal that it can handle, in milliseconds. */
+const GRACE = 1000;
 /** How long a child has to answer before it is killed without an answer, in milliseconds. */
 const PATIENCE = 25;
 
@@ -57,6 +59,7 @@ export class ProcessTransport implements Transport {
   /** How many answers to `takeBack` are due. */
   #asked = 0;
   #patience: ReturnType<typeof setTimeout> | undefined;
+  #grace: ReturnType<typeof setTimeout> | undefined;
   #ref = true;
   /** Why the pool ended the child, or what was wrong with what the child sent. */
   #reason: string | undefined;
@@ -160,6 +163,7 @@ export class ProcessTransport implements Transport {
   }
 
   close(): void {
+    if (this.#grace !== undefined) return; // it ends by itself, in its own way
     this.#reason = "was closed";
     this.#stdin.close().catch(() => {}); // it may be dead already
   }
@@ -167,6 +171,9 @@ export class ProcessTransport implements Transport {
   kill(signal: Deno.Signal): void {
     this.#reason = "was terminated";
     this.#kill(signal);
+    if (signal === "SIGKILL") return;
+    this.#grace ??= setTimeout(() => this.#kill("SIGKILL"), GRACE);
+    Deno.unrefTimer(this.#grace);
   }
 
   setRef(ref: boolean): void {
@@ -215,6 +222,7 @@ export class ProcessTransport implements Transport {
     const { code, signal } = await this.#child.status;
     clearTimeout(timer);
     clearTimeout(this.#patience);
+    clearTimeout(this.#grace);
     await errors;
     this.#stdin.abort().catch(() => {});
     const exit: WorkerExit = signal === null ? { code } : { code, signal };

@@ -97,8 +97,9 @@ export class ThreadTransport implements Transport {
 
   takeBack(): readonly number[] {
     const returned: number[] = [];
-    for (let seq = this.#head; seq < this.#next; seq++) if (this.revoke(seq)) returned.push(seq);
-    return returned;
+    // The newest first: the thread goes on meanwhile, and all that it can still start comes before what is taken back.
+    for (let seq = this.#next - 1; seq >= this.#head; seq--) if (this.revoke(seq)) returned.push(seq);
+    return returned.reverse();
   }
 
   abandon(seq: number): boolean {

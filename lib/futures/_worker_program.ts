@@ -554,13 +554,13 @@ export async function processMainProgram(
     const { kind, first, count, body } = await readFrame();
     if (kind === FrameKind.TAKE_BACK) {
       const returned: number[] = [];
-      for (const seq of seqs) {
+      // The newest first: the other thread goes on meanwhile, and all that it can still start comes before what is
+      // taken back.
+      for (const seq of seqs.toSorted().reverse()) {
         const handed = slotWord(seq, SLOTS, SlotState.HANDED);
-        if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.REVOKED)) === handed) {
-          returned.push(seq);
-        }
+        const revoked = slotWord(seq, SLOTS, SlotState.REVOKED);
+        if (Atomics.compareExchange(states, seq % SLOTS, handed, revoked) === handed) returned.unshift(seq);
       }
-      returned.sort((a, b) => a - b);
       const running = seqs.find((seq) =>
         Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.RUNNING)
       ) ?? null;

@@ -7,6 +7,7 @@ import { BrokenProcessPoolError, RuntimeError } from "./errors.ts";
 import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions } from "./executor.ts";
 import type { Future } from "./future.ts";
 import { decodeChunk } from "./_chunk.ts";
+import { findConfig } from "./_config.ts";
 import { childFlags, type PermissionName, type ProcessPermissions } from "./_permissions.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 import { Pool, toInitializer } from "./_pool.ts";
@@ -39,7 +40,8 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> {
    * read: true }`. A task that steps outside gets `NotCapable` on its future.
    *
    * Modules of tasks are imported before the permission to read is given up, so they need none. With a list of paths
-   * for `read`, that list must hold them and what they import.
+   * for `read`, that list must hold them and what they import. The names of an import map are known to them if the
+   * program may read its `deno.json`. A process that imports modules can import npm packages, too.
    * @default {"none"}
    */
   permissions?: ProcessPermissions | undefined;
@@ -124,13 +126,14 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Execut
         // To import local modules a child must read; it gives that up before the first task. It then needs the
         // project's configuration, too, for the names that they import by. Without modules it imports nothing at all.
         const imports = modules.size > 0 || canRead;
+        const config = imports ? findConfig([...modules][0]) : undefined;
         const revoke: ("read" | "import")[] = [];
         if (imports && !canRead) revoke.push("read");
         if (imports && !canImport) revoke.push("import");
         const settings = {
           flags: [
             ...flags,
-            ...(imports ? [] : ["--no-config", "--no-lock"]),
+            ...(config === undefined ? ["--no-config", "--no-lock"] : [`--config=${config}`]),
             ...(imports || canImport ? [] : ["--no-remote", "--no-npm"]),
             ...(imports && !canRead ? ["--allow-read"] : []),
           ],
@@ -189,8 +192,9 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Execut
   }
 
   /**
-   * Ends all processes with SIGTERM, whatever they do, and shuts the pool down: what runs fails with {@linkcode
-   * BrokenProcessPoolError}, what has not started is cancelled. CPython 3.14's `terminate_workers()`.
+   * Ends all processes with SIGTERM, whatever they do (with SIGKILL, if that does not help within a second), and shuts
+   * the pool down: what runs fails with {@linkcode BrokenProcessPoolError}, what has not started is cancelled. CPython
+   * 3.14's `terminate_workers()`.
    *
    * @returns A promise that resolves when the processes have been told.
    */

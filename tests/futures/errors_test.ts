@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStrin
 import fc from "fast-check";
 import * as futures from "../../lib/futures/mod.ts";
 import { decodeError, encodeError } from "../../lib/futures/_error_codec.ts";
-import { fixture, forEachPool, poolTest } from "./_helpers.ts";
+import { fixture, forEachPool, poolTest, runScript } from "./_helpers.ts";
 import { throwCancelledError } from "./fixtures/tasks.ts";
 
 /** Runs `body` in a worker of a pool and gives back what it throws. */
@@ -348,6 +348,70 @@ poolTest("ProcessPoolExecutor.submit() says where a permission comes from", asyn
   assertInstanceOf(error, Deno.errors.NotCapable);
   assertStringIncludes(error.message, "ProcessPoolExecutor({ permissions");
 });
+
+for (const Class of [WebAssembly.CompileError, WebAssembly.LinkError, WebAssembly.RuntimeError]) {
+  forEachPool(`submit() rejects with a WebAssembly.${Class.name} as that`, async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    const error = await pool.submit((name: string) => {
+      throw new WebAssembly[name as "RuntimeError"]("the message");
+    }, Class.name).exception();
+    assertInstanceOf(error, Class);
+    assertStrictEquals(Object.getPrototypeOf(error), Class.prototype);
+    assertEquals([error.name, error.message], [Class.name, "the message"]);
+    assert(!(error instanceof futures.RuntimeError));
+  });
+}
+
+forEachPool("submit() rejects with the WebAssembly.RuntimeError of a trap", async (kind) => {
+  const error = await thrownBy(kind, () => {
+    // (module (func (export "f") unreachable))
+    const bytes = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0]
+      .concat([0, 11]);
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(bytes)));
+    (exports.f as () => void)();
+  });
+  assertInstanceOf(error, WebAssembly.RuntimeError);
+  assertEquals(error.message, "unreachable");
+});
+
+forEachPool("submit() rejects with the SuppressedError and both of its errors", async (kind) => {
+  const error = await thrownBy(kind, () => {
+    using _resource = {
+      [Symbol.dispose]() {
+        throw new RangeError("on the way out");
+      },
+    };
+    throw new TypeError("first");
+  });
+  assertInstanceOf(error, SuppressedError);
+  assertInstanceOf(error.error, RangeError);
+  assertInstanceOf(error.suppressed, TypeError);
+  assertEquals([error.error.message, error.suppressed.message], ["on the way out", "first"]);
+});
+
+forEachPool("submit() rejects with a global class of the task's own as its nearest known class", async (kind) => {
+  const error = await thrownBy(kind, () => {
+    const Own = class OwnError extends TypeError {
+      override name = "OwnError";
+    };
+    (globalThis as unknown as { OwnError: unknown }).OwnError = Own;
+    throw new Own("x");
+  });
+  assertInstanceOf(error, TypeError);
+  assertEquals(error.name, "OwnError");
+});
+
+for (const kind of ["thread", "process"]) {
+  const name = kind === "thread" ? "ThreadPoolExecutor" : "ProcessPoolExecutor";
+  Deno.test(`${name}.submit() prints at the end the exceptions that nobody asked for, and no other`, async () => {
+    const { code, stdout, stderr } = await runScript("unretrieved.ts", [kind]);
+    assertEquals(code, 0);
+    assertEquals(stdout.split("\n"), [0, 1, 2, 4, 7, 8].map((n) => `caught item ${n}`).concat(""));
+    const reports = stderr.split("\n").filter((line) => line.includes("nobody asked"));
+    assertEquals(reports.length, 1, stderr);
+    assertStringIncludes(reports[0]!, "RangeError: forgotten");
+  });
+}
 
 // -- The classes
 

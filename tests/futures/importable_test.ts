@@ -7,14 +7,25 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { fromModule, importable, NotImportableError } from "../../lib/futures/mod.ts";
+import { fromModule, importable, NotImportableError, ProcessPoolExecutor } from "../../lib/futures/mod.ts";
 import { sumInThreads } from "./fixtures/pool_in_task.ts";
+import { same } from "./fixtures/mapped.ts";
 import { asyncScale, fail, getHidden, scale } from "./fixtures/tasks.ts";
-import { fixture, forEachPool, type PoolKind, runScript } from "./_helpers.ts";
+import { fixture, forEachPool, type PoolKind, poolTest, runScript } from "./_helpers.ts";
 
 type Tasks = typeof import("./fixtures/tasks.ts");
 
 // -- By reference
+
+poolTest("ProcessPoolExecutor.submit() runs a function whose module imports by a name of the import map", async () => {
+  await using pool = new ProcessPoolExecutor({
+    maxWorkers: 1,
+    permissions: "none",
+    cwd: new URL("../../", import.meta.url),
+  });
+  assertEquals(await pool.submit(same, { a: 1 }, { a: 1 }), true);
+  assertEquals((await pool.submit(same, 1, 2).exception() as Error).name, "AssertionError");
+});
 
 forEachPool("submit() runs an importable function, which uses what its module has", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });

@@ -52,6 +52,16 @@ for (const kind of ["thread", "process"]) {
     assertEquals([code, signal, stdout], [0, null, "TimeoutError\n2\n"]);
   });
 
+  Deno.test(`${name}.submitWith() that gave up a loop while others were pending lets the program end`, async () => {
+    const { code, signal, stdout } = await script("given up beside others");
+    assertEquals([code, signal, stdout], [0, null, "TimeoutError\n2\n"]);
+  });
+
+  Deno.test(`${name}.submitWith() that was aborted lets the program end before its timeout`, async () => {
+    const { code, signal, stdout } = await script("aborted, long limit");
+    assertEquals([code, signal, stdout], [0, null, "AbortError\n"]);
+  });
+
   Deno.test(`${name}.shutdown() after a loop without end was given up resolves, and the program ends`, async () => {
     const { code, signal, stdout } = await script("given up, shut down");
     assertEquals([code, signal, stdout], [0, null, "TimeoutError\ndown\n"]);

@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { Future, MapIterator, TimeoutError } from "../../lib/futures/mod.ts";
-import { forEachPool, Gate, hold } from "./_helpers.ts";
+import {
+  Future,
+  MapIterator,
+  NotCloneableError,
+  NotImportableError,
+  ProcessPoolExecutor,
+  TimeoutError,
+} from "../../lib/futures/mod.ts";
+import { forEachPool, Gate, hold, poolTest } from "./_helpers.ts";
 
 /** Counts from 0 without end, and keeps account of what was read. */
 class Source {
@@ -501,4 +508,44 @@ Deno.test("MapIterator gives results of any executor's futures", async () => {
   await results.close();
   assertEquals((await last).done, true);
   assert(futures[2]!.cancelled(), "the one that was waited for is cancelled, too");
+});
+
+forEachPool("map() with chunksize names the variable that the function misses", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const outside = Number("5");
+  await assertRejects(
+    () => Array.fromAsync(pool.map((x: number) => x + outside, [1, 2], { chunksize: 2 })),
+    NotImportableError,
+    "outside",
+  );
+  await assertRejects(
+    () => Array.fromAsync(pool.map(async (x: number) => await Promise.resolve(x + outside), [1, 2], { chunksize: 2 })),
+    NotImportableError,
+    "outside",
+  );
+});
+
+poolTest("ProcessPoolExecutor.map() with chunksize says where a permission comes from", async () => {
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+  await assertRejects(
+    () => Array.fromAsync(pool.map((path: string) => Deno.readTextFileSync(path), ["/a", "/b"], { chunksize: 2 })),
+    Deno.errors.NotCapable,
+    "ProcessPoolExecutor({ permissions",
+  );
+});
+
+forEachPool("map() with chunksize gives the results before one that cannot be cloned", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  for (const bad of [1, 2, 3, 4]) {
+    const given: unknown[] = [];
+    const items = [1, 2, 3, 4].map((x) => [x, bad] as [number, number]);
+    const results = pool.starmap((x: number, bad: number): unknown => x === bad ? { run: () => 1 } : x, items, {
+      chunksize: 4,
+    });
+    const error = await assertRejects(async () => {
+      for await (const value of results) given.push(value);
+    }, NotCloneableError);
+    assertEquals(given, [1, 2, 3, 4].slice(0, bad - 1));
+    assert(error.message.includes("result.run") && !error.message.includes("values"), error.message);
+  }
 });

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { runScript } from "./_helpers.ts";
+import { fixture, runScript } from "./_helpers.ts";
 
 Deno.test("ProcessPoolExecutor.submit() lets what a task prints out of the program's stdout and stderr, in order, before the result", async () => {
   const { code, stdout, stderr } = await runScript("output.ts");
@@ -44,3 +44,21 @@ Deno.test("ThreadPoolExecutor.submit() lets what a task prints out of the progra
   assertEquals([code, stderr], [0, "from the thread's stderr\n"]);
   assertStringIncludes(stdout, "from the thread\n");
 });
+
+for (const closed of ["stdout", "stderr"] as const) {
+  Deno.test(`ProcessPoolExecutor.submit() does not mind that nobody reads the program's ${closed}`, async () => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--quiet", "--allow-all", fixture("closed_output.ts"), closed],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await child[closed].cancel();
+    await child.stdin.close();
+    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const text = await new Response(child[closed === "stdout" ? "stderr" : "stdout"]).text();
+    const { code, signal } = await child.status;
+    clearTimeout(timer);
+    assertEquals([text, code, signal], ["0\n1\n2\n", 0, null]);
+  });
+}

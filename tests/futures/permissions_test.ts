@@ -63,6 +63,18 @@ Deno.test(`ProcessPoolExecutor() with permissions "inherit" gives what the progr
   assertEquals([all.code, all.stdout], [0, "read,write,net,env,run,sys,ffi,import\n"]);
 });
 
+Deno.test(`ProcessPoolExecutor() with permissions "inherit" gives nothing that the program has with exceptions`, async () => {
+  const { code, stdout } = await runScript("permissions.ts", ["inherit"], [
+    RUN,
+    "--allow-read",
+    "--deny-read=/etc",
+    "--allow-net",
+    "--deny-net=example.com",
+    "--allow-sys",
+  ]);
+  assertEquals([code, stdout], [0, "sys\n"]);
+});
+
 // -- Of the children
 
 /** The permissions that a child of such a pool has as a whole. */
@@ -176,3 +188,19 @@ Deno.test("ProcessPoolExecutor() refuses permissions that Deno does not have, an
     assertThrows(() => new ProcessPoolExecutor({ permissions: permissions as never }), TypeError, part);
   }
 });
+
+for (const withModule of [false, true]) {
+  const when = withModule ? "after it imported a module" : "in a child without modules";
+  // Deno has no permission for npm packages; a child that imports modules may need them.
+  const npm = withModule ? [] : ["npm:fast-check@^4.10.2"];
+  for (const url of ["https://esm.sh/skein", "http://127.0.0.1:1/x.ts", ...npm]) {
+    poolTest(`ProcessPoolExecutor() without the permission import lets no task import ${url}, ${when}`, async () => {
+      await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+      if (withModule) assertEquals(await pool.submit(scale, 2), 6);
+      const error = await pool.submit((url: string) => import(url).then(() => "imported"), url).exception();
+      assertInstanceOf(error, Error, "it was imported");
+      assert(/--no-remote|--no-npm|Requires import access/.test(error.message), error.message);
+      assertEquals(await pool.submit((x: number) => x, 1), 1);
+    });
+  }
+}

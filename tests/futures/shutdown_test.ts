@@ -185,6 +185,42 @@ for (const how of ["terminateWorkers", "killWorkers"] as const) {
 
 // -- maxTasksPerChild
 
+for (const [how, signal] of [["terminateWorkers", "SIGTERM"], ["killWorkers", "SIGKILL"]] as const) {
+  poolTest(
+    `ProcessPoolExecutor.${how}() sends ${signal}, and cancels what a child was handed but has not started`,
+    async () => {
+      using gate = new Gate();
+      const pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { net: ["127.0.0.1"] } });
+      const holdOr = async (port: number) => {
+        if (port > 0) await Deno.connect({ hostname: "127.0.0.1", port }).then((it) => it.read(new Uint8Array(1)));
+      };
+      // The pool takes the function for a quick one, and hands it out ahead.
+      await Promise.all(Array.from({ length: 300 }, () => pool.submit(holdOr, 0)));
+      const running = pool.submit(holdOr, gate.port);
+      const handed = [1, 2, 3].map(() => pool.submit(holdOr, 0));
+      for (let n = 0; n < 5; n++) await Promise.resolve();
+      assertEquals([running.running(), handed[2]!.cancel()], [true, false], "they are handed out");
+      const { kill } = Deno.ChildProcess.prototype;
+      const sent: unknown[] = [];
+      Deno.ChildProcess.prototype.kill = function (signal) {
+        sent.push(signal);
+        kill.call(this, signal);
+      };
+      let ended: Promise<void>;
+      try {
+        ended = pool[how]();
+      } finally {
+        Deno.ChildProcess.prototype.kill = kill;
+      }
+      assertEquals(sent, [signal]);
+      assertEquals(handed.map((future) => future.cancelled()), [true, true, true]);
+      assertInstanceOf(await running.exception(), BrokenProcessPoolError);
+      await ended;
+      await pool.shutdown();
+    },
+  );
+}
+
 poolTest("ProcessPoolExecutor.submit() runs maxTasksPerChild calls in each child", async () => {
   await using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 2 });
   const pids = await Promise.all(Array.from({ length: 6 }, () => pool.submit(() => Deno.pid)));

@@ -339,3 +339,116 @@ poolTest("ThreadPoolExecutor.submitWith() waits at shutdown for no thread that w
   await pool.shutdown();
   Atomics.store(stop, 0, 1); // lets the thread go that nobody could stop
 });
+
+/** Keeps a thread busy outside of any call, so that what it is handed has not started; gives what lets it go. */
+async function block(pool: ThreadPoolExecutor): Promise<() => void> {
+  const state = new Int32Array(new SharedArrayBuffer(8));
+  await pool.submit((state: Int32Array) => {
+    setTimeout(() => {
+      Atomics.store(state, 0, 1);
+      Atomics.notify(state, 0);
+      Atomics.wait(state, 1, 0);
+    });
+  }, state);
+  const alive = setInterval(() => {}, 1000); // as neither an idle pool nor waitAsync() keeps the program alive
+  await Atomics.waitAsync(state, 0, 0).value;
+  clearInterval(alive);
+  return () => {
+    Atomics.store(state, 1, 1);
+    Atomics.notify(state, 1);
+  };
+}
+
+/** Lets pass the microtasks in which calls are handed out. */
+async function handedOut(): Promise<void> {
+  for (let n = 0; n < 5; n++) await Promise.resolve();
+}
+
+for (const how of ["cancelled", "aborted"]) {
+  poolTest(
+    `ThreadPoolExecutor.submitWith() with timeout holds for a call behind one that is ${how} before it started`,
+    async () => {
+      await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+      const maybe = (hang: boolean) => {
+        // Ends in the end, or a time limit that is lost would hold up the tests for ever.
+        const end = performance.now() + 10_000;
+        while (hang && performance.now() < end) checkCancelled();
+      };
+      await Promise.all(Array.from({ length: 300 }, () => pool.submit(maybe, false)));
+      const open = await block(pool);
+      const controller = new AbortController();
+      const first = pool.submitWith({ signal: controller.signal }, maybe, false);
+      const second = pool.submitWith({ timeout: 20 }, maybe, true);
+      await handedOut();
+      if (how === "cancelled") assertEquals(first.cancel(), true);
+      else controller.abort("why");
+      assert(first.done());
+      open();
+      await first.exception().catch(() => {});
+      const error = await second.exception();
+      assertInstanceOf(error, TimeoutError);
+      assert(error.message.includes("20 ms"), error.message);
+    },
+  );
+}
+
+/** Waits at a gate, or comes back at once: a function that the pool takes for a quick one. */
+const holdOr = async (port: number, id: number) => {
+  if (port === 0) return id;
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(new Uint8Array(Int32Array.of(id).buffer));
+  await connection.read(new Uint8Array(1)).catch(() => null);
+  connection.close();
+  return id;
+};
+
+forEachPool(
+  "submitWith() with a signal for a call behind a long one harms neither it nor its worker, though the program is busy",
+  async (kind) => {
+    using gate = new Gate();
+    await using pool = kind.create({ maxWorkers: 1 });
+    await Promise.all(Array.from({ length: 300 }, (_, n) => pool.submit(holdOr, 0, n)));
+    await pool.submit(() => (globalThis as { mark?: string }).mark = "the same worker");
+    const controller = new AbortController();
+    const long = pool.submit(holdOr, gate.port, 0);
+    const behind = pool.submitWith({ signal: controller.signal }, holdOr, 0, 1);
+    await handedOut();
+    controller.abort("why");
+    busy(80); // longer than a child has to answer
+    assertEquals(await behind.exception(), "why");
+    const next = pool.submit(() => (globalThis as { mark?: string }).mark);
+    await gate.started(0);
+    assertEquals([long.running(), next.done()], [true, false]);
+    await gate.open(0);
+    assertEquals(await long, 0);
+    assertEquals(await next, "the same worker");
+  },
+);
+
+poolTest(
+  "ThreadPoolExecutor.submitWith() with a signal leaves what it takes back to be cancelled at once",
+  async () => {
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    const state = new Int32Array(new SharedArrayBuffer(12));
+    const task = (state: Int32Array, wait: boolean) => {
+      Atomics.add(state, 2, 1);
+      if (!wait) return;
+      Atomics.store(state, 0, 1);
+      Atomics.notify(state, 0);
+      Atomics.wait(state, 1, 0);
+    };
+    await Promise.all(Array.from({ length: 300 }, () => pool.submit(task, state, false)));
+    state[2] = 0;
+    const controller = new AbortController();
+    const running = pool.submitWith({ signal: controller.signal }, task, state, true);
+    const behind = pool.submit(task, state, false);
+    await Atomics.waitAsync(state, 0, 0).value;
+    controller.abort("why");
+    assertEquals([behind.cancel(), behind.cancelled()], [true, true]);
+    assertEquals(await running.exception(), "why");
+    Atomics.store(state, 1, 1);
+    Atomics.notify(state, 1);
+    assertEquals(await pool.submit((x: number) => x, 1), 1);
+    assertEquals(state[2], 1);
+  },
+);
