@@ -3,7 +3,8 @@
  * @module
  */
 
-import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import type { DurationLike } from "../_duration.ts";
+import { toDelay } from "./_delay.ts";
 import { policy } from "./_current.ts";
 import {
   type Awaitable,
@@ -204,7 +205,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
       `Cannot iterate over ${Deno.inspect(awaitables, { depth: 0 })}: pass a list of awaitables`,
     );
   }
-  const limit = toMilliseconds(options.timeout, "timeout");
+  const limit = toDelay(options.timeout, "timeout");
   const loop = policy.getEventLoop();
   const futures = new Set<Future<AwaitedOf<A>>>();
   for (const awaitable of new Set(awaitables)) {

@@ -5,7 +5,7 @@
  */
 
 import { current, currentFrame, type Frame, frames } from "./_current.ts";
-import { RuntimeError } from "./exceptions.ts";
+import { RuntimeError, ValueError } from "./exceptions.ts";
 
 type Values = ReadonlyMap<ContextVar<unknown>, unknown>;
 
@@ -108,13 +108,16 @@ export class Context {
   }
 }
 
-/** What {@linkcode ContextVar.set} gives, to undo it with {@linkcode ContextVar.reset}. */
+/** What {@linkcode ContextVar.set} gives, to undo it with {@linkcode ContextVar.reset}, once. */
 export interface Token<T> {
   /** The variable that was set. */
   readonly variable: ContextVar<T>;
   /** The value before; absent if it had none. */
   readonly oldValue?: T;
 }
+
+/** The contexts that tokens were made in; used ones are taken out. */
+const contexts = new WeakMap<Token<never>, Context>();
 
 /** Options of {@linkcode ContextVar}. */
 export interface ContextVarOptions<T> {
@@ -189,6 +192,7 @@ export class ContextVar<T> {
     const variable = this as ContextVar<unknown>;
     const had = context._values.has(variable);
     const token: Token<T> = had ? { variable: this, oldValue: context._values.get(variable) as T } : { variable: this };
+    contexts.set(token as Token<never>, context);
     context._values = new Map(context._values).set(variable, value);
     return token;
   }
@@ -197,15 +201,24 @@ export class ContextVar<T> {
    * Gives the variable back the value it had before a {@linkcode ContextVar.set}.
    *
    * @param token What that `set` returned.
-   * @throws {ValueError} If the token is of another variable.
+   * @throws {ValueError} If the token is of another variable, or of another context.
+   * @throws {RuntimeError} If the token was used before.
    */
   reset(token: Token<T>): void {
     if (token.variable !== this) {
-      throw new RangeError(
-        `Cannot reset context variable "${this.name}" with a token of "${token.variable.name}"`,
-      );
+      throw new ValueError(`Cannot reset context variable "${this.name}" with a token of "${token.variable.name}"`);
     }
     const context = currentContext();
+    const origin = contexts.get(token as Token<never>);
+    if (origin === undefined) {
+      throw new RuntimeError(`Cannot reset context variable "${this.name}" with a token that was used before`);
+    }
+    if (origin !== context) {
+      throw new ValueError(
+        `Cannot reset context variable "${this.name}" with a token that was made in another context`,
+      );
+    }
+    contexts.delete(token as Token<never>);
     const values = new Map(context._values);
     if ("oldValue" in token) {
       values.set(this as ContextVar<unknown>, token.oldValue);

@@ -137,7 +137,12 @@ export class FunctionCoroutine<A extends unknown[], T> extends Coroutine<T> {
   }
 }
 
-let watch: FinalizationRegistry<string> | undefined;
+/**
+ * Where coroutines are registered until they are awaited, in debug mode.
+ *
+ * @internal
+ */
+export let watch: FinalizationRegistry<string> | undefined;
 
 /**
  * Has coroutines reported that were collected and never awaited; for debug mode.

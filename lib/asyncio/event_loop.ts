@@ -4,7 +4,8 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import type { DurationLike } from "../_duration.ts";
+import { toDelay } from "./_delay.ts";
 import type { Executor } from "../futures/executor.ts";
 import { ThreadPoolExecutor } from "../futures/thread_pool_executor.ts";
 import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
@@ -13,7 +14,7 @@ import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
 import { TimerHeap } from "./_timer_heap.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
 import { type Context, inheritedContext } from "./context.ts";
-import { type Awaitable, type AwaitedOf, closeCoroutine, watchCoroutines } from "./coroutine.ts";
+import { type Awaitable, type AwaitedOf, closeCoroutine, iscoroutinefunction, watchCoroutines } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import { DeadlockError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future, isfuture, type Unretrieved } from "./future.ts";
@@ -132,8 +133,7 @@ const inNoContext = AsyncLocalStorage.snapshot();
  * ```
  */
 export class EventLoop implements Disposable {
-  /** Whether it is in debug mode. */
-  debug: boolean;
+  #debug = false;
   /** How long a callback may take before debug mode warns of it, in milliseconds. */
   slowCallbackDuration = 100;
 
@@ -220,9 +220,6 @@ export class EventLoop implements Disposable {
   constructor(options: EventLoopOptions = {}) {
     this.#clock = options.clock ?? new MonotonicClock();
     this.debug = options.debug ?? false;
-    if (this.debug) {
-      watchCoroutines((name) => console.warn(`Coroutine ${name}() was never awaited`));
-    }
     this.#taskOptions = { loop: this };
     const frame: Frame = {
       _loop: this,
@@ -231,6 +228,16 @@ export class EventLoop implements Disposable {
       _context: undefined,
     };
     this.#enter = inNoContext(() => frames.run(frame, () => AsyncLocalStorage.snapshot()));
+  }
+
+  /** Whether it is in debug mode. What is made while it is knows where it was made. */
+  get debug(): boolean {
+    return this.#debug;
+  }
+
+  set debug(debug: boolean) {
+    this.#debug = debug;
+    if (debug) watchCoroutines((name) => console.warn(`Coroutine ${name}() was never awaited`));
   }
 
   // -- Running
@@ -419,7 +426,7 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    * @throws {TypeError} If `delay` is `null` or nothing that a delay can be, or `callback` no function.
-   * @throws {RangeError} If `delay` is NaN.
+   * @throws {ValueError} If `delay` is NaN.
    */
   callLater<A extends unknown[]>(
     delay: DurationLike,
@@ -464,7 +471,7 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    * @throws {TypeError} If `when` is no number, or `callback` no function.
-   * @throws {RangeError} If `when` is NaN.
+   * @throws {ValueError} If `when` is NaN.
    */
   callAt<A extends unknown[]>(
     when: number,
@@ -477,7 +484,7 @@ export class EventLoop implements Disposable {
       );
     }
     return this.#schedule(
-      toMilliseconds(when, "when"),
+      toDelay(when, "when"),
       callback,
       args,
       "callAt",
@@ -621,7 +628,7 @@ export class EventLoop implements Disposable {
    * is printed.
    */
   async shutdownDefaultExecutor(timeout?: DurationLike | null): Promise<void> {
-    const limit = toMilliseconds(timeout, "timeout");
+    const limit = toDelay(timeout, "timeout");
     this.#executorShutDown = true;
     const executor = this.#executor;
     if (executor === null) return;
@@ -724,6 +731,11 @@ export class EventLoop implements Disposable {
   ): void {
     if (typeof callback !== "function") {
       throw notCallable(callback, "addSignalHandler");
+    }
+    if (iscoroutinefunction(callback)) {
+      throw new TypeError(
+        `Cannot use the coroutine function ${callback.name} as a signal handler: pass a function that calls createTask()`,
+      );
     }
     if (this.#closed) throw closedError();
     this.removeSignalHandler(signal);
@@ -884,7 +896,7 @@ export class EventLoop implements Disposable {
     const kind = report.label.startsWith("<Task") ? "Task" : "Future";
     this.callExceptionHandler({
       message: `${kind} exception was never retrieved: ${report.label}`,
-      exception: report.exception,
+      exception: report.original?.deref() ?? report.exception,
       ...(future === undefined ? {} : { future }),
     });
   }
@@ -1142,7 +1154,7 @@ function milliseconds(delay: DurationLike, what: string): number {
       `Cannot use ${delay} as ${what}: pass milliseconds, or a duration such as { seconds: 1 }`,
     );
   }
-  return toMilliseconds(delay, what);
+  return toDelay(delay, what);
 }
 
 function closedError(): RuntimeError {

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { detachedError } from "../_detached_error.ts";
 import { current, policy } from "./_current.ts";
 import { awaitFuture } from "./_native_await.ts";
 import { type Context, inheritedContext } from "./context.ts";
@@ -46,13 +47,24 @@ const FAILED = 3;
  * @internal
  */
 export interface Unretrieved {
-  readonly exception: unknown;
+  /** What it failed with, or a copy. */
+  exception: unknown;
+  /** The very exception, while somebody has it. */
+  original?: WeakRef<Error>;
   readonly label: string;
   readonly future: WeakRef<Future<unknown>>;
   readonly loop: EventLoop;
 }
 
 const collected = new FinalizationRegistry<Unretrieved>((report) => report.loop._reportUnretrieved(report));
+
+/** Lets go of what would keep the future from being collected. Most exceptions are retrieved before this runs. */
+function letGo(report: Unretrieved): void {
+  if (!report.loop._unretrieved.has(report)) return;
+  const { exception } = report;
+  if (exception instanceof Error) report.original = new WeakRef(exception);
+  report.exception = detachedError(exception);
+}
 
 /**
  * The outcome of an operation that has not ended yet: pending, then a result, an exception, or cancelled. CPython's
@@ -211,6 +223,8 @@ export class Future<T> implements PromiseLike<T> {
     };
     this._loop._unretrieved.add(this.#unretrieved);
     collected.register(this, this.#unretrieved, this.#unretrieved);
+    const report = this.#unretrieved;
+    queueMicrotask(() => letGo(report));
     this.#notify();
   }
 
@@ -384,6 +398,15 @@ export class Future<T> implements PromiseLike<T> {
    */
   _markRetrieved(): void {
     this.#retrieve();
+  }
+
+  /**
+   * What it failed with, without counting as having asked for it.
+   *
+   * @internal
+   */
+  _peekError(): unknown {
+    return this.#outcome;
   }
 
   #retrieve(): void {

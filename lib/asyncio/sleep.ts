@@ -3,8 +3,9 @@
  * @module
  */
 
-import { type DurationLike, toMilliseconds } from "../_duration.ts";
-import { Coroutine, FunctionCoroutine, type Suspension } from "./coroutine.ts";
+import type { DurationLike } from "../_duration.ts";
+import { toDelay } from "./_delay.ts";
+import { Coroutine, FunctionCoroutine, type Suspension, watch } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
 import { RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
@@ -20,8 +21,9 @@ const DONE: IteratorResult<Suspension, undefined> = {
 };
 
 /**
- * A bare `yield`, and its own iterator: the shortest way once through the ready queue. It holds nothing, so there is only
- * one: a `yield*` begins with `next(undefined)`, and a task goes on with `next(null)`.
+ * A bare `yield`, and its own iterator: the shortest way once through the ready queue. It holds nothing, so there is
+ * only one, which may be awaited again and again: a `yield*` begins with `next(undefined)`, and a task goes on with
+ * `next(null)`.
  */
 class Turn extends Coroutine<undefined> implements Iterator<Suspension, undefined, unknown> {
   override get name(): string {
@@ -55,7 +57,8 @@ function* turn<T>(result: T): Generator<Suspension, T, unknown> {
  * them.
  */
 class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> {
-  readonly #delay: number;
+  /** NaN when it was closed. */
+  #delay: number;
   readonly #result: T;
   #future: Future<T> | null = null;
   #timer: TimerHandle | null = null;
@@ -64,6 +67,7 @@ class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> 
     super();
     this.#delay = delay;
     this.#result = result;
+    watch?.register(this, "sleep", this);
   }
 
   override get name(): string {
@@ -71,11 +75,10 @@ class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> 
   }
 
   override [Symbol.iterator](): this {
-    if (this.#future !== null) {
-      throw new RuntimeError(
-        "Cannot await a sleep() a second time: call it again for a new one",
-      );
+    if (this.#future !== null || Number.isNaN(this.#delay)) {
+      throw new RuntimeError("Cannot await a sleep() a second time, or a closed one: call it again for a new one");
     }
+    watch?.unregister(this);
     return this;
   }
 
@@ -106,7 +109,10 @@ class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> 
     return { done: true, value };
   }
 
-  override close(): void {}
+  override close(): void {
+    this.#delay = NaN;
+    watch?.unregister(this);
+  }
 }
 
 function wakeUp(future: Future<unknown>, result: unknown): void {
@@ -118,7 +124,7 @@ function wakeUp(future: Future<unknown>, result: unknown): void {
  *
  * @param delay Milliseconds or a duration.
  * @returns A coroutine.
- * @throws {RangeError} If `delay` is NaN.
+ * @throws {ValueError} If `delay` is NaN.
  * @throws {TypeError} If `delay` is neither a number nor a duration.
  *
  * @example
@@ -144,15 +150,16 @@ export function sleep<T>(
   delay: DurationLike,
   result?: T,
 ): Coroutine<T | undefined> {
-  if (delay === 0 && result === undefined) return TURN;
+  if (delay === 0 && result === undefined && watch === undefined) return TURN;
   if (delay === null || delay === undefined) {
     throw new TypeError(
       `Cannot sleep for ${delay}: pass milliseconds, or a duration such as { seconds: 1 }`,
     );
   }
-  const time = toMilliseconds(delay, "delay");
+  const time = toDelay(delay, "delay");
   if (time <= 0) {
-    return result === undefined ? TURN : new FunctionCoroutine(turn<T>, [result], undefined, "sleep");
+    const unwatched = result === undefined && watch === undefined;
+    return unwatched ? TURN : new FunctionCoroutine(turn<T | undefined>, [result], undefined, "sleep");
   }
   return new Sleep(time, result);
 }

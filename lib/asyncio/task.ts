@@ -101,7 +101,7 @@ export class Task<T> extends Future<T> {
     this.#strand = new Strand(this as Task<unknown>, iterator, this);
     if (signal !== undefined) this.#follow(signal);
     const loop = this._loop;
-    if (options.eagerStart === true && loop._inside()) this.#startEagerly();
+    if (options.eagerStart === true && loop._inside() && !this._mustCancel) this.#startEagerly();
     else {
       loop._enqueue(this.#strand);
       loop._register(this as Task<unknown>);
@@ -221,7 +221,7 @@ export class Task<T> extends Future<T> {
   getStack(limit?: number): TaskFrame[] {
     if (this.done()) {
       if (!this._throws() || this.cancelled()) return [];
-      const frames = stackOf(this.exception());
+      const frames = stackOf(this._peekError());
       return limit === undefined ? frames : frames.slice(0, limit);
     }
     const frames = current.frame?._task === this as unknown ? stackOf(new Error()) : [{
@@ -324,7 +324,10 @@ export class Task<T> extends Future<T> {
     const cancel = (): void => {
       this.cancel(signal.reason);
     };
-    if (signal.aborted) queueMicrotask(cancel);
+    if (signal.aborted) {
+      cancel();
+      return;
+    }
     signal.addEventListener("abort", cancel, { once: true });
     this.#unfollow = () => signal.removeEventListener("abort", cancel);
   }

@@ -3,7 +3,8 @@
  * @module
  */
 
-import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import type { DurationLike } from "../_duration.ts";
+import { toDelay } from "./_delay.ts";
 import {
   type Awaitable,
   type AwaitedOf,
@@ -55,7 +56,7 @@ export class Timeout {
    *
    * @param when The time, in milliseconds of the loop's clock, which may be past; `null` for never.
    * @throws {RuntimeError} If the block has not begun or has ended, or the time is over.
-   * @throws {RangeError} If `when` is NaN.
+   * @throws {ValueError} If `when` is NaN.
    */
   reschedule(when: number | null): void {
     if (this.#state === "created") {
@@ -68,7 +69,7 @@ export class Timeout {
         `Cannot change state of ${this.#state} Timeout: it can be rescheduled only in its body`,
       );
     }
-    this.#when = toMilliseconds(when, "when");
+    this.#when = toDelay(when, "when");
     this.#timer?.cancel();
     this.#timer = null;
     if (this.#when === Infinity) return;
@@ -159,7 +160,7 @@ const limited = coroutine(function* timeout(
  * @param body A `function*` or an `async` function.
  * @returns What awaiting the body gives.
  * @throws {TimeoutError} (when awaited) If the time is over.
- * @throws {RangeError} If `delay` is NaN.
+ * @throws {ValueError} If `delay` is NaN.
  *
  * @example
  * ```ts
@@ -180,7 +181,7 @@ export function timeout<A extends Awaitable<unknown>>(
   delay: DurationLike | null,
   body: TimeoutBody<A>,
 ): Coroutine<AwaitedOf<A>> {
-  const limit = toMilliseconds(delay, "delay");
+  const limit = toDelay(delay, "delay");
   return limitedBy(
     () => limit === Infinity ? limit : getRunningLoop().time() + limit,
     body,
@@ -195,13 +196,13 @@ export function timeout<A extends Awaitable<unknown>>(
  * @param body A `function*` or an `async` function.
  * @returns What awaiting the body gives.
  * @throws {TimeoutError} (when awaited) If the time is over.
- * @throws {RangeError} If `when` is NaN.
+ * @throws {ValueError} If `when` is NaN.
  */
 export function timeoutAt<A extends Awaitable<unknown>>(
   when: number | null,
   body: TimeoutBody<A>,
 ): Coroutine<AwaitedOf<A>> {
-  const time = toMilliseconds(when, "when");
+  const time = toDelay(when, "when");
   return limitedBy(() => time, body);
 }
 

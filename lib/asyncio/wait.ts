@@ -3,7 +3,8 @@
  * @module
  */
 
-import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import type { DurationLike } from "../_duration.ts";
+import { toDelay } from "./_delay.ts";
 import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from "../futures/wait.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine, isAwaitable } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
@@ -125,7 +126,7 @@ export function wait<F extends Future<unknown>>(
   }
   return waiting(
     set,
-    toMilliseconds(options.timeout, "timeout"),
+    toDelay(options.timeout, "timeout"),
     returnWhen,
   ) as Coroutine<WaitResult<F>>;
 }

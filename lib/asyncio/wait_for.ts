@@ -3,7 +3,8 @@
  * @module
  */
 
-import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import type { DurationLike } from "../_duration.ts";
+import { toDelay } from "./_delay.ts";
 import {
   adopt,
   type Awaitable,
@@ -97,7 +98,7 @@ export function waitFor<A extends Awaitable<unknown>>(
   limit: DurationLike | null,
 ): Coroutine<AwaitedOf<A>> {
   if (!isAwaitable(awaitable)) throw notAwaitable(awaitable);
-  const time = toMilliseconds(limit, "limit");
+  const time = toDelay(limit, "limit");
   // A promise runs already: it is taken in here, where it comes from.
   const taken = typeof awaitable !== "function" && !isYieldable(awaitable) &&
       isPromise(awaitable)

@@ -4,11 +4,12 @@
  * @module
  */
 
+import { detachedError } from "../_detached_error.ts";
 import { type Future, whenRetrieved } from "./future.ts";
 
 interface Report {
   readonly name: string;
-  readonly error: unknown;
+  error: unknown;
 }
 
 const reports = new Set<Report>();
@@ -21,10 +22,14 @@ let listening = false;
 
 /** Takes note that a call of `name` ended with `error`, until somebody asks its future for the outcome. */
 export function expectRetrieval(future: Future<unknown>, name: string, error: unknown): void {
-  const report = { name, error };
+  const report: Report = { name, error };
   if (!whenRetrieved(future, () => reports.delete(report))) return;
   reports.add(report);
   collected.register(future, report);
+  // Most outcomes are asked for before this runs.
+  queueMicrotask(() => {
+    if (reports.has(report)) report.error = detachedError(error);
+  });
   if (listening) return;
   listening = true;
   globalThis.addEventListener("unload", () => reports.forEach(print));
