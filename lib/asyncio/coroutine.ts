@@ -137,20 +137,24 @@ export class FunctionCoroutine<A extends unknown[], T> extends Coroutine<T> {
   }
 }
 
+const forgotten = new FinalizationRegistry<string>((name) => console.warn(`Coroutine ${name}() was never awaited`));
+let watchers = 0;
+
 /**
- * Where coroutines are registered until they are awaited, in debug mode.
+ * Where coroutines are registered until they are awaited, while there is a loop in debug mode.
  *
  * @internal
  */
 export let watch: FinalizationRegistry<string> | undefined;
 
 /**
- * Has coroutines reported that were collected and never awaited; for debug mode.
+ * Takes note of a loop that enters debug mode or leaves it.
  *
  * @internal
  */
-export function watchCoroutines(report: (name: string) => void): void {
-  watch ??= new FinalizationRegistry(report);
+export function watchCoroutines(enters: boolean): void {
+  watchers += enters ? 1 : -1;
+  watch = watchers > 0 ? forgotten : undefined;
 }
 
 /**

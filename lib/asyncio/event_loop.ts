@@ -236,8 +236,8 @@ export class EventLoop implements Disposable {
   }
 
   set debug(debug: boolean) {
+    if (debug !== this.#debug) watchCoroutines(debug);
     this.#debug = debug;
-    if (debug) watchCoroutines((name) => console.warn(`Coroutine ${name}() was never awaited`));
   }
 
   // -- Running
@@ -325,6 +325,7 @@ export class EventLoop implements Disposable {
     }
     if (this.#closed) return;
     this.#closed = true;
+    this.debug = false;
     this.#busy = false;
     this.#ready.clear();
     this.#timers.clear();

@@ -113,24 +113,17 @@ export class Runner implements AsyncDisposable {
     const coroutine = isfuture(main) ? awaiting(main) : main as Awaitable<unknown>;
     const task = loop.createTask(coroutine, { context, signal });
     let interrupts = 0;
-    const { promise: secondInterrupt, reject } = Promise.withResolvers<never>();
     const interrupt = (): void => {
       if (++interrupts === 1) task.cancel();
-      else {
-        loop.stop();
-        reject(new KeyboardInterrupt());
-      }
+      else loop.stop();
     };
     Deno.addSignalListener("SIGINT", interrupt);
     try {
-      const running = loop.runUntilComplete(task);
-      running.catch(() => {});
-      return await Promise.race([running, secondInterrupt]) as AwaitedOf<A>;
+      return await loop.runUntilComplete(task) as AwaitedOf<A>;
     } catch (error) {
-      if (
-        error instanceof CancelledError && interrupts > 0 &&
-        task.uncancel() === 0
-      ) throw new KeyboardInterrupt();
+      // The second one stopped the loop; the first one cancelled the task, and nobody else did.
+      if (interrupts > 1 && !task.done()) throw new KeyboardInterrupt();
+      if (interrupts > 0 && error instanceof CancelledError && task.uncancel() === 0) throw new KeyboardInterrupt();
       throw error;
     } finally {
       Deno.removeSignalListener("SIGINT", interrupt);
