@@ -206,15 +206,15 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function succeed(seq: number, name: string, value: unknown, isChunk: boolean): void {
-    const now = performance.now();
-    const duration = now - startedAt;
-    startedAt = now;
+    const duration = performance.now() - startedAt;
     try {
       link.result(seq, duration, value);
     } catch (cause) {
       if (isChunk) link.result(seq, duration, cutChunk(name, value as ChunkResult));
       else fail(seq, name, notCloneable(name, value, cause));
     }
+    // Not before: to report may take time, as when a pipe is full, and that is not the next call's.
+    startedAt = performance.now();
   }
 
   function notCloneable(name: string, value: unknown, cause: unknown): Error {
@@ -229,10 +229,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function fail(seq: number, name: string, thrown: unknown): void {
-    const now = performance.now();
-    const duration = now - startedAt;
-    startedAt = now;
-    link.send(["error", seq, duration, encode(explain(name, thrown))]);
+    link.send(["error", seq, performance.now() - startedAt, encode(explain(name, thrown))]);
+    startedAt = performance.now();
   }
 
   /** Who lacks a permission, or a variable that the function's source does not bring along, is told what to do. */
