@@ -34,7 +34,7 @@ export class PoolWorker {
   /** The milliseconds that these are expected to take. */
   load = 0;
   /** When it last started a call, as far as the pool knows. */
-  progressAt = performance.now();
+  progressAt: number = performance.now();
   /** For the time limit of the oldest call. */
   stopTimer: () => void = () => {};
   watched: Task | undefined;

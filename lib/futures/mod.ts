@@ -25,6 +25,7 @@ export * from "./executor.ts";
 export { type DurationLike, Future, type FutureState } from "./future.ts";
 export * from "./importable.ts";
 export * from "./map.ts";
+export * from "./pool_executor.ts";
 export * from "./process_pool_executor.ts";
 export * from "./task_context.ts";
 export * from "./thread_pool_executor.ts";

@@ -4,13 +4,11 @@
  */
 
 import { BrokenProcessPoolError, RuntimeError } from "./errors.ts";
-import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions } from "./executor.ts";
-import type { Future } from "./future.ts";
-import { decodeChunk } from "./_chunk.ts";
 import { findConfig } from "./_config.ts";
 import { childFlags, type PermissionName, type ProcessPermissions } from "./_permissions.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 import { Pool, toInitializer } from "./_pool.ts";
+import { PoolExecutor } from "./pool_executor.ts";
 import { ProcessTransport } from "./_process_transport.ts";
 
 export type { PermissionName, ProcessPermissions };
@@ -86,7 +84,7 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> {
  * await assertRejects(() => pool.submitWith({ timeout: 50 }, () => { while (true); }).result(), Error, "50 ms");
  * ```
  */
-export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Executor {
+export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolExecutor {
   readonly #pool: Pool;
 
   /**
@@ -100,7 +98,6 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Execut
    * without a guard.
    */
   constructor(options: ProcessPoolExecutorOptions<I> = {}) {
-    super();
     if (Deno.build.standalone) {
       // Its `Deno.execPath()` is the program itself, which would start itself over and over.
       throw new RuntimeError("Cannot start worker processes from a compiled program: use a ThreadPoolExecutor");
@@ -108,7 +105,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Execut
     const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, onWorkerExit = "replace", env, cwd } =
       options;
     const { flags, canRead, canImport } = childFlags(options.permissions ?? "none");
-    this.#pool = new Pool({
+    const pool = new Pool({
       name: "ProcessPoolExecutor",
       workerName: (index) => `process ${index}`,
       maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
@@ -145,50 +142,8 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends Execut
         return new ProcessTransport(settings, initializer, events);
       },
     });
-  }
-
-  /**
-   * Schedules a call: see {@linkcode Executor.submitWith}.
-   *
-   * @typeParam A The types of the arguments.
-   * @typeParam R What the function returns.
-   * @param options How to run it.
-   * @param fn The function.
-   * @param args Its arguments.
-   * @returns The future of the call.
-   */
-  override submitWith<A extends unknown[], R>(
-    options: SubmitOptions,
-    fn: (...args: A) => R,
-    ...args: A
-  ): Future<Awaited<R>> {
-    return this.#pool.submit(options, fn, args, false) as unknown as Future<Awaited<R>>;
-  }
-
-  /**
-   * Schedules calls as one task: see {@linkcode Executor.submitChunk}.
-   *
-   * @typeParam A The types of the arguments.
-   * @typeParam R What the function returns.
-   * @param fn The function.
-   * @param lists The arguments of each call.
-   * @returns The future of all the calls.
-   */
-  protected override submitChunk<A extends unknown[], R>(
-    fn: (...args: A) => R,
-    lists: readonly A[],
-  ): Future<ChunkOutcome<Awaited<R>>> {
-    return decodeChunk(this.#pool.submit({}, fn, lists, true));
-  }
-
-  /**
-   * Ends the pool when its work is done: see {@linkcode Executor.shutdown}.
-   *
-   * @param options Whether to wait, and what becomes of calls that have not started.
-   * @returns A promise that resolves when the workers are gone.
-   */
-  override shutdown(options: ShutdownOptions = {}): Promise<void> {
-    return this.#pool.shutdown(options);
+    super(pool);
+    this.#pool = pool;
   }
 
   /**

@@ -4,11 +4,9 @@
  */
 
 import { BrokenThreadPoolError } from "./errors.ts";
-import { type ChunkOutcome, Executor, type ShutdownOptions, type SubmitOptions } from "./executor.ts";
-import type { Future } from "./future.ts";
-import { decodeChunk } from "./_chunk.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 import { Pool, toInitializer } from "./_pool.ts";
+import { PoolExecutor } from "./pool_executor.ts";
 import { CAN_UNREF_THREADS, ThreadTransport } from "./_thread_transport.ts";
 
 /**
@@ -77,9 +75,7 @@ let pools = 0;
  * assertEquals(await Array.fromAsync(pool.map(countPrimes, [10, 1000])), [4, 168]);
  * ```
  */
-export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends Executor {
-  readonly #pool: Pool;
-
+export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExecutor {
   /**
    * Makes a pool. Its workers are started as calls come in.
    *
@@ -89,66 +85,23 @@ export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends Executo
    * @throws {RuntimeError} While a worker imports a script that makes pools without a guard.
    */
   constructor(options: ThreadPoolExecutorOptions<I> = {}) {
-    super();
     const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), onWorkerExit = "replace" } = options;
     const prefix = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;
-    this.#pool = new Pool({
-      name: "ThreadPoolExecutor",
-      workerName: (index) => `${prefix}_${index}`,
-      maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
-      initializer: toInitializer(options, false),
-      maxTasksPerWorker: Infinity,
-      onWorkerExit,
-      Broken: BrokenThreadPoolError,
-      toProcess: false,
-      revokesAtOnce: true,
-      canUnref: CAN_UNREF_THREADS,
-      importsAtStart: false,
-      start: (worker, initializer, events) => new ThreadTransport(worker.name, initializer, events),
-    });
-  }
-
-  /**
-   * Schedules a call: see {@linkcode Executor.submitWith}.
-   *
-   * @typeParam A The types of the arguments.
-   * @typeParam R What the function returns.
-   * @param options How to run it.
-   * @param fn The function.
-   * @param args Its arguments.
-   * @returns The future of the call.
-   */
-  override submitWith<A extends unknown[], R>(
-    options: SubmitOptions,
-    fn: (...args: A) => R,
-    ...args: A
-  ): Future<Awaited<R>> {
-    return this.#pool.submit(options, fn, args, false) as unknown as Future<Awaited<R>>;
-  }
-
-  /**
-   * Schedules calls as one task: see {@linkcode Executor.submitChunk}.
-   *
-   * @typeParam A The types of the arguments.
-   * @typeParam R What the function returns.
-   * @param fn The function.
-   * @param lists The arguments of each call.
-   * @returns The future of all the calls.
-   */
-  protected override submitChunk<A extends unknown[], R>(
-    fn: (...args: A) => R,
-    lists: readonly A[],
-  ): Future<ChunkOutcome<Awaited<R>>> {
-    return decodeChunk(this.#pool.submit({}, fn, lists, true));
-  }
-
-  /**
-   * Ends the pool when its work is done: see {@linkcode Executor.shutdown}.
-   *
-   * @param options Whether to wait, and what becomes of calls that have not started.
-   * @returns A promise that resolves when the workers are gone.
-   */
-  override shutdown(options: ShutdownOptions = {}): Promise<void> {
-    return this.#pool.shutdown(options);
+    super(
+      new Pool({
+        name: "ThreadPoolExecutor",
+        workerName: (index) => `${prefix}_${index}`,
+        maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
+        initializer: toInitializer(options, false),
+        maxTasksPerWorker: Infinity,
+        onWorkerExit,
+        Broken: BrokenThreadPoolError,
+        toProcess: false,
+        revokesAtOnce: true,
+        canUnref: CAN_UNREF_THREADS,
+        importsAtStart: false,
+        start: (worker, initializer, events) => new ThreadTransport(worker.name, initializer, events),
+      }),
+    );
   }
 }
