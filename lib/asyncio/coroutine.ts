@@ -175,6 +175,7 @@ export function* callNative(
   const outcome = call.enter(fn);
   if (isYieldable(outcome)) return yield* outcome;
   if (isPromise(outcome)) return yield* call.wait(outcome);
+  if (typeof outcome === "function") return yield* callNative(outcome as (signal: AbortSignal) => unknown);
   throw new TypeError(
     `Cannot await ${Deno.inspect(outcome, { depth: 0 })}: the function has to return an awaitable`,
   );

@@ -187,3 +187,11 @@ loopTest("timeout() ends a wait for a promise of the host that never settles", a
   await assertRejects(async () => await task, TimeoutError);
   assert(signal!.aborted);
 });
+
+loopTest("timeout() takes a body that gives a function, which gets the task's signal", async () => {
+  const result = await timeout({ seconds: 1 }, () => async (signal: AbortSignal) => {
+    await sleep(1);
+    return signal.aborted;
+  });
+  assertEquals(result, false);
+});
