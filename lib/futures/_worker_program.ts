@@ -449,7 +449,7 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
   Object.defineProperties(Deno.stdin, {
     read: { value: () => Promise.resolve(null) },
     readSync: { value: () => null },
-    readable: { value: new Blob().stream() },
+    readable: { get: () => new Blob().stream() },
   });
 
   // The first message is the memory and the key, the others are for the runner.
