@@ -803,15 +803,6 @@ export class EventLoop implements Disposable {
   }
 
   /**
-   * Whether code that this loop runs is running, so that a task can start eagerly.
-   *
-   * @internal
-   */
-  _inside(): boolean {
-    return this.isRunning();
-  }
-
-  /**
    * Keeps the loop running until `key` leaves.
    *
    * @internal

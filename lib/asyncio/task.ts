@@ -101,7 +101,7 @@ export class Task<T> extends Future<T> {
     this.#strand = new Strand(this as Task<unknown>, iterator, this);
     if (signal !== undefined) this.#follow(signal);
     const loop = this._loop;
-    if (options.eagerStart === true && loop._inside() && !this._mustCancel) this.#startEagerly();
+    if (options.eagerStart === true && loop.isRunning() && !this._mustCancel) this.#startEagerly();
     else {
       loop._enqueue(this.#strand);
       loop._register(this as Task<unknown>);

@@ -158,8 +158,9 @@ export class Pool {
     this.#broken ??= new this.#settings.Broken(`The workers were ended by ${what}`);
     this.#cancelAll();
     for (const worker of [...this.#workers, ...this.#retired]) {
-      const [running, ...waiting] = worker.tasks();
-      worker.release([...(running === undefined ? [] : [running]), ...waiting].map((task) => task.seq));
+      const tasks = worker.tasks();
+      worker.release(tasks.map((task) => task.seq));
+      const [running, ...waiting] = tasks;
       worker.transport.kill(signal);
       this.#retire(worker);
       for (const task of waiting) task.cancel();
