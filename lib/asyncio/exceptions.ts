@@ -111,6 +111,23 @@ export class ExceptionGroup extends AggregateError {
 }
 
 /**
+ * A {@linkcode Barrier} was aborted or reset while a task waited at it, or is broken. CPython's
+ * `asyncio.BrokenBarrierError`.
+ */
+export class BrokenBarrierError extends RuntimeError {
+  /**
+   * Makes one.
+   *
+   * @param message What happened to the barrier.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "BrokenBarrierError";
+  }
+}
+
+/**
  * The program was told to end from the keyboard. `run()` rejects with it after Ctrl-C. A task that throws it ends the
  * loop's run, as in CPython.
  */

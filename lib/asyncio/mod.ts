@@ -21,7 +21,9 @@
 
 export type { DurationLike } from "../_duration.ts";
 export * from "./as_completed.ts";
+export * from "./barrier.ts";
 export * from "./clock.ts";
+export * from "./condition.ts";
 export { Context, ContextVar, type ContextVarOptions, copyContext, type Token } from "./context.ts";
 export {
   type Awaitable,
@@ -36,9 +38,11 @@ export {
 } from "./coroutine.ts";
 export * from "./eager.ts";
 export * from "./ensure_future.ts";
+export * from "./event.ts";
 export * from "./event_loop.ts";
 export {
   type BlockedTask,
+  BrokenBarrierError,
   CancelledError,
   DeadlockError,
   ExceptionGroup,
@@ -52,7 +56,10 @@ export {
 export { type DoneCallbackOptions, Future, type FutureOptions, type FutureState, isfuture } from "./future.ts";
 export * from "./gather.ts";
 export { Handle, TimerHandle } from "./handle.ts";
+export * from "./lock.ts";
+export * from "./queues.ts";
 export * from "./runners.ts";
+export * from "./semaphore.ts";
 export * from "./shield.ts";
 export * from "./sleep.ts";
 export { createTask, Task, type TaskConstructorOptions, type TaskFrame, type TaskOptions } from "./task.ts";

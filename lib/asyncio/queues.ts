@@ -1,0 +1,485 @@
+/**
+ * {@linkcode Queue}, {@linkcode PriorityQueue} and {@linkcode LifoQueue}: items from some tasks for others.
+ * @module
+ */
+
+import { Deque } from "../_deque.ts";
+import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import { Event } from "./event.ts";
+import { ValueError } from "./exceptions.ts";
+import { Heap } from "./_heap.ts";
+import { compareNaturally, requireOrder } from "./_natural_order.ts";
+import { LoopBinding, QueuedWait, WaitQueue } from "./_wait_queue.ts";
+
+/** `getNowait()` found the queue empty. CPython's `asyncio.QueueEmpty`. */
+export class QueueEmpty extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What was tried.
+   */
+  constructor(message?: string) {
+    super(message);
+    this.name = "QueueEmpty";
+  }
+}
+
+/** `putNowait()` found the queue full. CPython's `asyncio.QueueFull`. */
+export class QueueFull extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What was tried.
+   */
+  constructor(message?: string) {
+    super(message);
+    this.name = "QueueFull";
+  }
+}
+
+/** The queue was shut down: nothing can be put any more, or nothing is left to get. CPython's `asyncio.QueueShutDown`. */
+export class QueueShutDown extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What was tried.
+   */
+  constructor(message?: string) {
+    super(message);
+    this.name = "QueueShutDown";
+  }
+}
+
+/** Options of {@linkcode Queue.shutdown}. */
+export interface QueueShutdownOptions {
+  /**
+   * Whether the items are dropped that are in the queue.
+   * @default {false}
+   */
+  immediate?: boolean | undefined;
+}
+
+/** What {@linkcode Queue.statistics} gives. */
+export interface QueueStatistics {
+  /** How many items are in it. */
+  readonly size: number;
+  /** How many items were put for which {@linkcode Queue.taskDone} has not been called. */
+  readonly unfinished: number;
+  /** How many tasks wait for an item. */
+  readonly gettersWaiting: number;
+  /** How many tasks wait for room. */
+  readonly puttersWaiting: number;
+}
+
+/**
+ * A queue: the item that was put first is got first. CPython's `asyncio.Queue`.
+ *
+ * No item is lost when a task is cancelled that waits to put or to get one. As in CPython, a task that does not have to
+ * wait may be faster than one that was woken a moment ago, which then waits on.
+ *
+ * An async iterable: `for await (const item of queue)` gives items until the queue is shut down and empty.
+ *
+ * @typeParam T The type of the items.
+ *
+ * @example
+ * ```ts
+ * import { createTask, Queue } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const queue = new Queue<number>(2);
+ * const producer = createTask(function* () {
+ *   for (let i = 1; i <= 5; i++) yield* queue.put(i);
+ *   queue.shutdown();
+ * }());
+ *
+ * let sum = 0;
+ * for await (const item of queue) sum += item;
+ * assertEquals(sum, 15);
+ * await producer;
+ * ```
+ */
+export class Queue<T> implements AsyncIterable<T> {
+  readonly #maxsize: number;
+  readonly #binding = new LoopBinding(this);
+  readonly #getters = new WaitQueue(this, "get", this.#binding);
+  readonly #putters = new WaitQueue(this, "put", this.#binding);
+  readonly #finished = new Event();
+  readonly #items: Store<T>;
+  #unfinished = 0;
+  #isShutDown = false;
+
+  /**
+   * An empty queue.
+   *
+   * @param maxsize How many items it takes before `put()` waits; without limit if it is 0 or less.
+   * @throws {TypeError} If it is no number, or NaN.
+   */
+  constructor(maxsize = 0) {
+    if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
+      throw new TypeError(
+        `Cannot make a ${new.target.name} for ${
+          Deno.inspect(maxsize, { depth: 0 })
+        } items: pass a number, 0 for no limit`,
+      );
+    }
+    this.#maxsize = maxsize;
+    this.#items = this._store();
+    this.#finished.set();
+  }
+
+  /** How many items it takes; without limit if that is 0 or less. */
+  get maxsize(): number {
+    return this.#maxsize;
+  }
+
+  /** How many items are in it. */
+  qsize(): number {
+    return this.#items.length;
+  }
+
+  /** Whether no item is in it. */
+  empty(): boolean {
+    return this.qsize() === 0;
+  }
+
+  /** Whether {@linkcode Queue.maxsize} items are in it. */
+  full(): boolean {
+    return this.#maxsize > 0 && this.qsize() >= this.#maxsize;
+  }
+
+  /**
+   * Puts an item, when there is room for it.
+   *
+   * @param item The item.
+   * @returns A coroutine.
+   * @throws {QueueShutDown} (when awaited) If the queue was shut down, or is meanwhile.
+   */
+  put(item: T): Coroutine<void> {
+    return new Put(this, this.#putters, item);
+  }
+
+  /**
+   * Puts an item.
+   *
+   * @param item The item.
+   * @throws {QueueFull} If there is no room for it.
+   * @throws {QueueShutDown} If the queue was shut down.
+   */
+  putNowait(item: T): void {
+    this._requireOpen();
+    if (this.full()) {
+      throw new QueueFull(`Cannot put an item into ${this} as it is full: wait for room with put()`);
+    }
+    this.#items.push(item);
+    this.#unfinished++;
+    this.#finished.clear();
+    this.#getters.wakeNext();
+  }
+
+  /**
+   * Gets an item, when there is one.
+   *
+   * @returns A coroutine of the item.
+   * @throws {QueueShutDown} (when awaited) If the queue is empty and was shut down, or is meanwhile.
+   */
+  get(): Coroutine<T> {
+    return new Get(this, this.#getters);
+  }
+
+  /**
+   * Gets an item.
+   *
+   * @returns The item.
+   * @throws {QueueEmpty} If there is none.
+   * @throws {QueueShutDown} If there is none and the queue was shut down.
+   */
+  getNowait(): T {
+    if (this.empty()) {
+      this._requireOpen();
+      throw new QueueEmpty(`Cannot get an item of ${this} as it is empty: wait for one with get()`);
+    }
+    const item = this.#items.shift() as T;
+    this.#putters.wakeNext();
+    return item;
+  }
+
+  /**
+   * Tells that the work on an item is done which was got from here, for {@linkcode Queue.join}.
+   *
+   * @throws {ValueError} If it is called more often than items were put.
+   */
+  taskDone(): void {
+    if (this.#unfinished === 0) {
+      throw new ValueError(`Cannot be done with an item of ${this}: taskDone() was called for each that was put`);
+    }
+    this.#finish(1);
+  }
+
+  /**
+   * Waits until {@linkcode Queue.taskDone} has been called for every item that was put.
+   *
+   * @returns A coroutine.
+   */
+  join(): Coroutine<void> {
+    return new FunctionCoroutine<[], void>(this.#join, [], this, "Queue.join");
+  }
+
+  /**
+   * Ends it: from now on `put()` throws {@linkcode QueueShutDown}, and `get()` does when the queue is empty. Tasks that
+   * wait go on with that.
+   *
+   * @param options Whether the items in it are dropped, which then count as done for {@linkcode Queue.join}.
+   */
+  shutdown(options: QueueShutdownOptions = {}): void {
+    this.#isShutDown = true;
+    if (options.immediate) {
+      let dropped = 0;
+      while (!this.empty()) {
+        this.#items.shift();
+        dropped++;
+      }
+      this.#finish(Math.min(dropped, this.#unfinished));
+    }
+    this.#getters.wakeAll();
+    this.#putters.wakeAll();
+  }
+
+  /** The items as they come, until the queue is shut down and empty. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, void, undefined> {
+    const iterator: AsyncIterableIterator<T, void, undefined> = {
+      next: () => this.#next().then(),
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** How it is used at this moment. */
+  statistics(): QueueStatistics {
+    return {
+      size: this.qsize(),
+      unfinished: this.#unfinished,
+      gettersWaiting: this.#getters.waiting,
+      puttersWaiting: this.#putters.waiting,
+    };
+  }
+
+  /** The class and what is in it, for messages. */
+  toString(): string {
+    const parts = [`${this.qsize()}${this.#maxsize > 0 ? ` of ${this.#maxsize}` : ""} items`];
+    if (this.#isShutDown) parts.push("shut down");
+    return `<${this.constructor.name} ${parts.join(", ")}>`;
+  }
+
+  /** @internal */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /**
+   * Where the items are. Called by the constructor, before that of a subclass has run.
+   *
+   * @internal
+   */
+  protected _store(): Store<T> {
+    return new Deque<T>();
+  }
+
+  /** @internal */
+  _requireOpen(): void {
+    if (this.#isShutDown) throw new QueueShutDown(`Cannot use ${this}: it was shut down`);
+  }
+
+  #next(): Coroutine<IteratorResult<T, void>> {
+    return new FunctionCoroutine<[], IteratorResult<T, void>>(this.#nextItem, [], this, "Queue.next");
+  }
+
+  *#nextItem(): GeneratorCoroutine<IteratorResult<T, void>> {
+    try {
+      return { done: false, value: yield* this.get() };
+    } catch (error) {
+      if (error instanceof QueueShutDown) return { done: true, value: undefined };
+      throw error;
+    }
+  }
+
+  *#join(): GeneratorCoroutine<void> {
+    if (this.#unfinished > 0) yield* this.#finished.wait();
+  }
+
+  #finish(count: number): void {
+    this.#unfinished -= count;
+    if (this.#unfinished === 0) this.#finished.set();
+  }
+}
+
+/** Options of {@linkcode PriorityQueue}. */
+export interface PriorityQueueOptions<T> {
+  /**
+   * Which of two items comes first: below 0 for `a`, above 0 for `b`, 0 if they are equal. By default numbers and
+   * strings are compared by their value, arrays element by element as Python's tuples are, and other objects by what
+   * their `valueOf()` gives.
+   */
+  compare?: ((a: T, b: T) => number) | undefined;
+}
+
+/**
+ * A {@linkcode Queue} that gives its least item first. CPython's `asyncio.PriorityQueue`.
+ *
+ * Of equal items, the one that was put first comes first, which CPython leaves open. So `[priority, job]` is ordered by
+ * its priority, whatever the job is.
+ *
+ * @typeParam T The type of the items.
+ *
+ * @example
+ * ```ts
+ * import { PriorityQueue } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const jobs = new PriorityQueue<[number, string]>();
+ * jobs.putNowait([2, "sweep"]);
+ * jobs.putNowait([1, "answer the door"]);
+ * assertEquals(jobs.getNowait(), [1, "answer the door"]);
+ *
+ * const words = new PriorityQueue<string>(0, { compare: (a, b) => a.length - b.length });
+ * words.putNowait("long one");
+ * words.putNowait("short");
+ * assertEquals(words.getNowait(), "short");
+ * ```
+ */
+export class PriorityQueue<T> extends Queue<T> {
+  readonly #compare: ((a: T, b: T) => number) | undefined;
+
+  /**
+   * An empty queue.
+   *
+   * @param maxsize How many items it takes before `put()` waits; without limit if it is 0 or less.
+   * @param options How to compare.
+   * @throws {TypeError} If `maxsize` is no number or NaN, or `compare` no function.
+   */
+  constructor(maxsize = 0, options: PriorityQueueOptions<T> = {}) {
+    const { compare } = options;
+    if (compare !== undefined && typeof compare !== "function") {
+      throw new TypeError(`Cannot compare items with ${Deno.inspect(compare, { depth: 0 })}: pass a function`);
+    }
+    super(maxsize);
+    this.#compare = compare;
+  }
+
+  /**
+   * Puts an item.
+   *
+   * @param item The item.
+   * @throws {QueueFull} If there is no room for it.
+   * @throws {QueueShutDown} If the queue was shut down.
+   * @throws {TypeError} If it has no order and there is no `compare`.
+   */
+  override putNowait(item: T): void {
+    if (this.#compare === undefined) requireOrder(item);
+    super.putNowait(item);
+  }
+
+  /** @internal */
+  protected override _store(): Store<T> {
+    return new Heap<T>((a, b) => (this.#compare ?? compareNaturally)(a, b));
+  }
+}
+
+/**
+ * A {@linkcode Queue} that gives the item first that was put last. CPython's `asyncio.LifoQueue`.
+ *
+ * @typeParam T The type of the items.
+ *
+ * @example
+ * ```ts
+ * import { LifoQueue } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const stack = new LifoQueue<string>();
+ * stack.putNowait("plate");
+ * stack.putNowait("cup");
+ * assertEquals(stack.getNowait(), "cup");
+ * ```
+ */
+export class LifoQueue<T> extends Queue<T> {
+  /** @internal */
+  protected override _store(): Store<T> {
+    return new Stack<T>();
+  }
+}
+
+/** What a queue keeps its items in. */
+interface Store<T> {
+  readonly length: number;
+  /** Adds one. */
+  push(item: T): void;
+  /** Takes the one that is next. */
+  shift(): T | undefined;
+}
+
+class Stack<T> implements Store<T> {
+  readonly #items: T[] = [];
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    return this.#items.pop();
+  }
+}
+
+class Put<T> extends QueuedWait<void> {
+  readonly #to: Queue<T>;
+  readonly #putters: WaitQueue;
+  readonly #item: T;
+
+  constructor(to: Queue<T>, putters: WaitQueue, item: T) {
+    super(putters);
+    this.#to = to;
+    this.#putters = putters;
+    this.#item = item;
+  }
+
+  protected override _arrive(): boolean {
+    if (!this.#to.full()) return true;
+    this.#to._requireOpen();
+    return false;
+  }
+
+  protected override _value(): void {
+    this.#to.putNowait(this.#item);
+  }
+
+  protected override _giveUp(woken: boolean): void {
+    if (woken && !this.#to.full()) this.#putters.wakeNext();
+  }
+}
+
+class Get<T> extends QueuedWait<T> {
+  readonly #from: Queue<T>;
+  readonly #getters: WaitQueue;
+
+  constructor(from: Queue<T>, getters: WaitQueue) {
+    super(getters);
+    this.#from = from;
+    this.#getters = getters;
+  }
+
+  protected override _arrive(): boolean {
+    if (!this.#from.empty()) return true;
+    this.#from._requireOpen();
+    return false;
+  }
+
+  protected override _value(): T {
+    return this.#from.getNowait();
+  }
+
+  protected override _giveUp(woken: boolean): void {
+    if (woken && !this.#from.empty()) this.#getters.wakeNext();
+  }
+}
