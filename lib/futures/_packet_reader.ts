@@ -11,20 +11,26 @@ export interface PacketHandlers {
   message(channel: number, payload: Uint8Array): void;
 }
 
-/** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
-const MAX_LENGTHS: readonly number[] = [0x7fff_ffff, 65536];
+/** The largest answer to a question of the parent. */
+const MAX_ANSWER = 65536;
+/** The room for a message that comes in parts, for a start. */
+const FIRST_ROOM = 16384;
 
 /** Splits a stream of bytes into messages and everything else. */
 export class PacketReader {
   readonly #key: Uint8Array;
   readonly #handlers: PacketHandlers;
+  /** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
+  readonly #limits: readonly number[];
   /** What may be the start of a packet, until the rest is there. */
   #rest: Uint8Array = new Uint8Array(0);
   /** The parts of messages that are not whole yet, by channel. */
-  readonly #parts = new Map<number, { chunks: Uint8Array[]; length: number }>();
+  readonly #parts = new Map<number, { bytes: Uint8Array; length: number }>();
 
-  constructor(key: Uint8Array, handlers: PacketHandlers) {
+  /** `maxResult` is the largest message with a result, in bytes. */
+  constructor(key: Uint8Array, maxResult: number, handlers: PacketHandlers) {
     this.#key = key;
+    this.#limits = [maxResult, MAX_ANSWER];
     this.#handlers = handlers;
   }
 
@@ -59,24 +65,25 @@ export class PacketReader {
   }
 
   #part(channel: number, last: boolean, payload: Uint8Array): void {
-    const limit = MAX_LENGTHS[channel];
+    const limit = this.#limits[channel];
     if (limit === undefined) throw new RangeError(`a packet on channel ${channel}, which there is not`);
     if (!last && payload.length === 0) throw new RangeError("an empty packet");
     let message = this.#parts.get(channel);
-    if (last && message === undefined) return this.#handlers.message(channel, payload);
-    if (message === undefined) this.#parts.set(channel, message = { chunks: [], length: 0 });
-    message.chunks.push(payload.slice());
-    message.length += payload.length;
-    if (message.length > limit) throw new RangeError(`a message of more than ${limit} bytes`);
+    if (last && message === undefined && payload.length <= limit) return this.#handlers.message(channel, payload);
+    const length = (message?.length ?? 0) + payload.length;
+    if (length > limit) throw new RangeError(`a message of more than ${limit} bytes`);
+    if (message === undefined) this.#parts.set(channel, message = { bytes: new Uint8Array(FIRST_ROOM), length: 0 });
+    // One growing array: an array for each part would hold many times what tiny parts bring.
+    if (length > message.bytes.length) {
+      const grown = new Uint8Array(Math.max(length, Math.min(2 * message.bytes.length, limit)));
+      grown.set(message.bytes.subarray(0, message.length));
+      message.bytes = grown;
+    }
+    message.bytes.set(payload, message.length);
+    message.length = length;
     if (!last) return;
     this.#parts.delete(channel);
-    const whole = new Uint8Array(message.length);
-    let offset = 0;
-    for (const chunk of message.chunks) {
-      whole.set(chunk, offset);
-      offset += chunk.length;
-    }
-    this.#handlers.message(channel, whole);
+    this.#handlers.message(channel, message.bytes.subarray(0, length));
   }
 
   /** Where the key, or what may be its beginning at the end of `bytes`, starts; the length if it is nowhere. */

@@ -12,15 +12,29 @@
  */
 
 import { after } from "../_after.ts";
-import { Deque } from "../_deque.ts";
 import { toMilliseconds } from "../_duration.ts";
-import { type BrokenExecutorError, RuntimeError, TimeoutError, WorkerCrashedError, type WorkerExit } from "./errors.ts";
-import type { ShutdownOptions, SubmitOptions } from "./executor.ts";
+import {
+  type BrokenExecutorError,
+  QueueFullError,
+  RuntimeError,
+  TimeoutError,
+  WorkerCrashedError,
+  type WorkerExit,
+} from "./errors.ts";
+import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
+import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
+import { notCloneable } from "./_not_cloneable.ts";
+import { CoarseClock, PoolCounters } from "./_pool_counters.ts";
+import type { TaskOutcome } from "./pool_events.ts";
+import { infoOf, PoolObserver } from "./_pool_observer.ts";
+import { type PoolSettings, toRetries } from "./_pool_settings.ts";
+import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { PoolWorker } from "./_pool_worker.ts";
-import { assertCloneable, notCloneable } from "./_not_cloneable.ts";
-import { Task } from "./_task.ts";
-import type { Transport, TransportEvents } from "./_transport.ts";
+import { SignalWatch } from "./_signals.ts";
+import { type StreamSink, Task } from "./_task.ts";
+import { TaskQueue } from "./_task_queue.ts";
+import type { TransportEvents } from "./_transport.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
 /**
@@ -33,78 +47,48 @@ const STUCK = 5;
  * How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds.
  */
 const IDLE = 1000;
+/** The longest time that a timer takes. */
+const LONGEST = 2 ** 31 - 1;
 /** After how many workers in a row that died while they started a pool is given up. */
 const MAX_FAILED_STARTS = 3;
-
-/** What a worker runs before its first call. */
-export interface Initializer {
-  readonly ref: FunctionRef;
-  readonly args: readonly unknown[];
-}
-
-/** What distinguishes one pool from another. */
-export interface PoolSettings {
-  /** For messages: `"ThreadPoolExecutor"`. */
-  readonly name: string;
-  readonly workerName: (index: number) => string;
-  readonly maxWorkers: number;
-  readonly initializer: Initializer | undefined;
-  readonly maxTasksPerWorker: number;
-  readonly onWorkerExit: "replace" | "break";
-  readonly Broken: new (message: string, options?: ErrorOptions) => BrokenExecutorError;
-  /** Whether arguments go to another process. */
-  readonly toProcess: boolean;
-  /** Whether it is known at once which calls are taken back. */
-  readonly revokesAtOnce: boolean;
-  /** Whether a worker can be kept from keeping the program alive. */
-  readonly canUnref: boolean;
-  /** Whether a worker can import only the local modules that it was started with. */
-  readonly importsAtStart: boolean;
-  readonly start: (worker: PoolWorker, initializer: Initializer | undefined, events: TransportEvents) => Transport;
-}
 
 /** The workers of all pools of this program that have not ended: what tests look at to see that none is left. */
 export const liveWorkers: Set<PoolWorker> = new Set();
 
 const LOADING = Symbol.for("@skein/skein.loading");
 
-/** The initializer of a pool, from its options. */
-export function toInitializer(
-  { initializer, initargs = [] }: {
-    initializer?: ((...args: never[]) => unknown) | undefined;
-    initargs?: readonly unknown[] | undefined;
-  },
-  toProcess: boolean,
-): Initializer | undefined {
-  if (initializer === undefined) return undefined;
-  assertCloneable("the initializer", initargs, toProcess);
-  return { ref: functionRef(initializer), args: [...initargs] };
-}
-
 export class Pool {
   readonly #settings: PoolSettings;
-  readonly #queue = new Deque<Task>();
+  readonly #queue = new TaskQueue();
   /** The workers that take calls, or will when they have started. */
   readonly #workers = new Set<PoolWorker>();
   /** The workers that get no more calls. */
   readonly #retired = new Set<PoolWorker>();
-  /** How many tasks have not ended. */
+  /** How many tasks, and calls of `warmUp()`, have not ended. */
   #pending = 0;
-  /** How many tasks were cancelled while they were queued, since the queue was last cleared of them. */
+  /** How many of the tasks in the queue are over. */
   #stale = 0;
-  #started = 0;
+  readonly #counters = new PoolCounters();
+  readonly #clock = new CoarseClock();
+  readonly #observer = new PoolObserver();
+  readonly #admission = new Admission(() => !this.#isFull());
   #failedStarts = 0;
   #dispatching = false;
+  #handing = false;
+  /** A worker died while nothing was to be done: the next one is started for a call only. */
+  #wary = false;
   #watching: ReturnType<typeof setTimeout> | undefined;
   #idling: ReturnType<typeof setTimeout> | undefined;
+  #reaping: ReturnType<typeof setTimeout> | undefined;
   #shutDown = false;
   #cancelling = false;
   #broken: BrokenExecutorError | undefined;
   readonly #ended = Promise.withResolvers<void>();
+  /** Who waits for a worker to start or to end. */
+  #watchers: (() => void)[] = [];
   /** The local modules that tasks have needed. */
   readonly #modules = new Set<string>();
-  /** One listener a signal, however many tasks it is for. */
-  readonly #signals = new Map<AbortSignal, { readonly tasks: Set<Task>; readonly listener: () => void }>();
+  readonly #signals = new SignalWatch((task, reason) => this.#abandon(task, reason));
 
   constructor(settings: PoolSettings) {
     const loading = (globalThis as { [LOADING]?: string })[LOADING];
@@ -116,35 +100,163 @@ export class Pool {
     }
     this.#settings = settings;
     if (settings.initializer !== undefined) this.#addModule(settings.initializer.ref);
+    if (settings.minWorkers > 0) this.#dispatchSoon();
   }
 
   /** Queues a call. */
-  submit(options: SubmitOptions, fn: unknown, args: readonly unknown[], isChunk: boolean): Task {
+  submit(
+    options: SubmitOptions,
+    fn: unknown,
+    args: readonly unknown[],
+    kind: { chunk?: true; stream?: StreamSink },
+  ): Task {
+    this.#assertOpen();
+    const { signal, timeout, transfer, priority = 0, group, onProgress } = options;
+    signal?.throwIfAborted();
+    const limit = toMilliseconds(timeout, "timeout");
+    if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
+    if (!Number.isFinite(priority)) throw new RangeError(`Cannot use ${priority} as priority: pass a finite number`);
+    const { retries, retryOn, onFull, maxQueue, name } = this.#settings;
+    const ref = functionRef(fn);
+    const task = new Task(
+      {
+        ref,
+        isChunk: kind.chunk === true,
+        transfer: transfer ?? [],
+        timeout: limit,
+        signal,
+        priority,
+        group,
+        retryOn: options.retryOn ?? retryOn,
+        onProgress,
+        stream: kind.stream,
+      },
+      args,
+      this.#onCancel,
+    );
+    task.retries = options.retries === undefined ? retries : toRetries(options.retries);
+    if (onFull === "reject" && this.#isFull()) {
+      throw new QueueFullError(
+        `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
+      );
+    }
+    this.#addModule(ref);
+    if (signal !== undefined) this.#signals.listen(signal, task);
+    task.submittedAt = this.#clock.now;
+    this.#counters.submitted++;
+    this.#queue.push(task);
+    this.#wary = false;
+    this.#hold();
+    this.#dispatchSoon();
+    this.#admission.entered();
+    return task;
+  }
+
+  #assertOpen(): void {
     if (this.#broken !== undefined) {
       throw new this.#settings.Broken(this.#broken.message, { cause: this.#broken.cause });
     }
     if (this.#shutDown) throw new RuntimeError("Cannot schedule new futures after shutdown");
-    const { signal, timeout, transfer } = options;
-    signal?.throwIfAborted();
-    const limit = toMilliseconds(timeout, "timeout");
-    if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
-    const ref = functionRef(fn);
-    const task = new Task({ ref, isChunk, transfer: transfer ?? [], timeout: limit, signal }, args, this.#onCancel);
-    this.#addModule(ref);
-    if (signal !== undefined) this.#listen(signal, task);
-    this.#queue.push(task);
-    if (++this.#pending === 1) this.#setRef(true);
-    this.#dispatchSoon();
-    return task;
   }
 
   #addModule({ origin }: FunctionRef): void {
     if (origin.kind === "module" && origin.url.startsWith("file:")) this.#modules.add(origin.url);
   }
 
+  /** As `PoolExecutor.room`. */
+  room(): Promise<void> {
+    return this.#admission.wait();
+  }
+
+  /** What `map` heeds. */
+  admission(): MapAdmission | undefined {
+    const { maxQueue } = this.#settings;
+    if (maxQueue === Infinity) return undefined;
+    return {
+      ahead: maxQueue,
+      isFull: () => this.#isFull(),
+      isCrowded: () => this.#admission.isCrowded,
+      room: () => this.room(),
+    };
+  }
+
+  /** As `PoolExecutor.warmUp`. */
+  async warmUp(count: number): Promise<void> {
+    this.#assertOpen();
+    this.#hold();
+    try {
+      while (this.#broken === undefined && !this.#shutDown) {
+        while (this.#workers.size < count && this.#start());
+        let ready = 0;
+        for (const worker of this.#workers) if (worker.ready) ready++;
+        if (ready >= count) return;
+        await new Promise<void>((resolve) => this.#watchers.push(resolve));
+      }
+      this.#assertOpen();
+    } finally {
+      this.#letGo();
+    }
+  }
+
+  /** As `PoolExecutor.statistics`. */
+  statistics(): PoolStatistics {
+    const { waitTime, runTime, ...counters } = this.#counters;
+    let starting = 0;
+    let idle = 0;
+    let running = 0;
+    let held = 0;
+    for (const worker of this.#workers) {
+      if (!worker.ready) starting++;
+      else if (worker.count === 0) idle++;
+    }
+    for (const worker of [...this.#workers, ...this.#retired]) {
+      held += worker.tasks().filter((task) => !task.done()).length;
+      if (worker.oldest()?.done() === false) running++;
+    }
+    return {
+      workers: this.#workers.size,
+      starting,
+      idle,
+      busy: this.#workers.size - starting - idle,
+      retired: this.#retired.size,
+      ...counters,
+      queued: this.#queue.length - this.#stale + held - running,
+      running,
+      waitTime: waitTime.clone(),
+      runTime: runTime.clone(),
+    };
+  }
+
+  /** As `PoolExecutor.workers`. */
+  workers(): WorkerInfo[] {
+    return [...this.#workers, ...this.#retired].map(infoOf);
+  }
+
+  get maxWorkers(): number {
+    return this.#settings.maxWorkers;
+  }
+
+  get observer(): PoolObserver {
+    return this.#observer;
+  }
+
+  /** Lets a stream send so many values more. */
+  grant({ worker, seq }: Task, count: number): void {
+    worker?.transport.grant(seq, count);
+  }
+
+  /** Asks the generator of a stream to return. */
+  stopStream({ worker, seq }: Task): void {
+    worker?.transport.stopStream(seq);
+  }
+
   /** As `Executor.shutdown`. */
-  shutdown({ wait = true, cancelFutures = false }: ShutdownOptions): Promise<void> {
+  shutdown({ wait = true, cancelFutures = false, timeout }: ShutdownOptions): Promise<void> {
+    const limit = toMilliseconds(timeout, "timeout");
     this.#shutDown = true;
+    this.#tellWatchers();
+    const callOff = after(limit, () => this.kill("SIGKILL", `shutdown(), as its time of ${limit} ms is over`));
+    this.#ended.promise.then(callOff);
     if (cancelFutures) this.#cancelAll();
     // Somebody waits for the workers to end, though no task does.
     if (wait) { for (const worker of [...this.#workers, ...this.#retired]) worker.transport.setRef(true); }
@@ -156,6 +268,7 @@ export class Pool {
   kill(signal: Deno.Signal, what: string): Promise<void> {
     this.#shutDown = true;
     this.#broken ??= new this.#settings.Broken(`The workers were ended by ${what}`);
+    this.#tellWatchers();
     this.#cancelAll();
     for (const worker of [...this.#workers, ...this.#retired]) {
       const tasks = worker.tasks();
@@ -164,7 +277,7 @@ export class Pool {
       worker.transport.kill(signal);
       this.#retire(worker);
       for (const task of waiting) task.cancel();
-      if (running !== undefined) this.#fail(running, this.#broken);
+      if (running !== undefined) this.#fail(worker, running, this.#broken);
     }
     this.#endIfDone();
     return Promise.resolve();
@@ -173,8 +286,8 @@ export class Pool {
   #cancelAll(): void {
     this.#cancelling = true;
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      task.cancel();
-      if (task.cancelled()) task.setRunningOrNotifyCancel();
+      if (task.done()) this.#dropped(task);
+      else task.cancel();
     }
     for (const worker of this.#workers) {
       if (this.#settings.revokesAtOnce) { for (const task of worker.tasks()) task.cancel(); }
@@ -196,11 +309,38 @@ export class Pool {
 
   #dispatch(): void {
     this.#dropDone();
-    if (this.#queue.length > 0 && this.#broken === undefined) this.#handOut();
+    this.#handOut();
+    const { minWorkers, maxQueue, idleTimeout } = this.#settings;
+    if (this.#workers.size < minWorkers) this.#keepWorkers();
+    if (maxQueue !== Infinity) this.#admission.letIn();
+    if (idleTimeout !== Infinity) this.#watchIdle();
     this.#watch();
+    this.#clock.expire();
+  }
+
+  /** Whether as many calls wait as may. */
+  #isFull(): boolean {
+    const { maxQueue, maxWorkers } = this.#settings;
+    if (this.#queue.length < maxQueue || this.#broken !== undefined || this.#shutDown) return false;
+    // What a worker takes, or will when it has started, does not wait.
+    this.#handOut();
+    let free = maxWorkers - this.#workers.size;
+    for (const worker of this.#workers) if (worker.count === 0) free++;
+    return this.#queue.length - this.#stale >= maxQueue + free;
   }
 
   #handOut(): void {
+    // Not again from a callback of what is being handed out.
+    if (this.#queue.length === 0 || this.#broken !== undefined || this.#handing) return;
+    this.#handing = true;
+    try {
+      this.#handToWorkers();
+    } finally {
+      this.#handing = false;
+    }
+  }
+
+  #handToWorkers(): void {
     const queue = this.#queue;
     let idle = 0;
     for (const worker of this.#workers) if (worker.count === 0) idle++;
@@ -228,8 +368,14 @@ export class Pool {
   #dropDone(): void {
     for (let task = this.#queue.peek(); task?.done(); task = this.#queue.peek()) {
       this.#queue.shift();
-      if (task.cancelled()) task.setRunningOrNotifyCancel();
+      this.#dropped(task);
     }
+  }
+
+  /** Takes note that a task was taken out of the queue that is over. */
+  #dropped(task: Task): void {
+    this.#stale--;
+    if (task.cancelled()) task.setRunningOrNotifyCancel();
   }
 
   /** Gives a worker up to `share` calls: one, or as many as take some milliseconds. */
@@ -274,7 +420,7 @@ export class Pool {
         return;
       }
       const [task] = batch as [Task];
-      this.#fail(task, notCloneable(task.settings.ref.name, task.args, this.#settings.toProcess, cause));
+      this.#fail(undefined, task, notCloneable(task.settings.ref.name, task.args, this.#settings.toProcess, cause));
       this.#dispatchSoon();
     }
   }
@@ -288,14 +434,18 @@ export class Pool {
 
   /** Starts a worker. That it cannot is no harm as long as there are others. */
   #start(): boolean {
-    const { workerName, maxTasksPerWorker, initializer } = this.#settings;
-    const worker = new PoolWorker(workerName(this.#started++), new Set(this.#modules), maxTasksPerWorker);
+    const { workerName, maxTasksPerWorker, initializer, startTimeout } = this.#settings;
+    const worker = new PoolWorker(workerName(this.#counters.workersStarted), new Set(this.#modules), maxTasksPerWorker);
     // What a worker says that makes no sense is the transport's to deal with: it sees the error.
     const events: TransportEvents = {
       ready: () => {
         if (worker.ready) throw new TypeError("that it is ready, twice");
         worker.ready = true;
+        worker.stopTimer();
+        worker.progressAt = performance.now();
         this.#failedStarts = 0;
+        this.#observer.workerStarted(worker);
+        this.#tellWatchers();
         this.#dispatch();
       },
       broken: (error) => {
@@ -303,10 +453,31 @@ export class Pool {
         const shown = error instanceof Error ? `${error.name}: ${error.message}` : Deno.inspect(error);
         this.#break(`A worker's initializer threw ${shown}`, error);
       },
-      succeeded: (seq, duration, value) => this.#settle(worker, seq, duration, (task) => task.setResult(value)),
-      failed: (seq, duration, error) => this.#settle(worker, seq, duration, (task) => throwTo(task, error)),
+      succeeded: (seq, duration, value) => {
+        const task = this.#settle(worker, seq, duration);
+        if (task !== undefined) this.#succeed(worker, task, value);
+      },
+      failed: (seq, duration, error) => {
+        const task = this.#settle(worker, seq, duration);
+        if (task !== undefined && !this.#retry(task, error)) this.#fail(worker, task, error);
+      },
+      progress: (seq, value) => {
+        const task = worker.speaker(seq);
+        if (!task.done()) report(task, value);
+      },
+      yielded: (seq, value) => {
+        const task = worker.speaker(seq);
+        if (task.done()) return;
+        if (task.settings.stream === undefined) throw new TypeError("a value of a call that is no stream");
+        task.settings.stream.push(value);
+      },
+      large: () => {
+        this.#takeBack(worker);
+        this.#retire(worker);
+        this.#dispatchSoon();
+      },
       drained: () => {
-        worker.progressAt = performance.now();
+        worker.progressAt = this.#clock.now;
         this.#closeIfSpent(worker);
         this.#watchTime(worker);
         this.#dispatch();
@@ -323,18 +494,42 @@ export class Pool {
       this.#break(message, cause);
       return false;
     }
+    this.#counters.workersStarted++;
     this.#workers.add(worker);
     liveWorkers.add(worker);
+    if (this.#pending === 0) worker.transport.setRef(false);
+    worker.stopTimer = after(
+      startTimeout,
+      () => worker.transport.kill("SIGKILL", `did not start within ${startTimeout} ms`),
+    );
     return true;
   }
 
-  #settle(worker: PoolWorker, seq: number, duration: number, set: (task: Task) => void): void {
+  /** Starts workers that are to be there though nobody needs them. */
+  #keepWorkers(): void {
+    if (this.#wary || this.#shutDown || this.#broken !== undefined) return;
+    if (this.#pending === 0 && !this.#settings.canUnref) return;
+    while (this.#workers.size < this.#settings.minWorkers && this.#start());
+  }
+
+  #tellWatchers(): void {
+    const watchers = this.#watchers;
+    if (watchers.length > 0) this.#watchers = [];
+    for (const watcher of watchers) watcher();
+    if (this.#shutDown || this.#broken !== undefined) this.#admission.close();
+  }
+
+  /** Takes note that a worker is done with a call. Gives it back if it has no outcome yet. */
+  #settle(worker: PoolWorker, seq: number, duration: number): Task | undefined {
     const task = worker.settle(seq);
-    if (duration >= 0 && Number.isFinite(duration)) task.learn(duration);
+    if (duration >= 0 && Number.isFinite(duration)) {
+      task.learn(duration);
+      this.#counters.runTime.record(duration);
+      this.#counters.waitTime.record(this.#clock.now - task.submittedAt - duration);
+    }
+    if (this.#observer.seesTasks && !task.done()) this.#observer.started(worker, task);
     // It may have been given up, which was the outcome then.
-    if (task.done()) return;
-    set(task);
-    this.#over(task);
+    return task.done() ? undefined : task;
   }
 
   /** Takes back what a worker has not started. */
@@ -355,7 +550,7 @@ export class Pool {
   #takenBack(tasks: readonly Task[]): void {
     for (const task of tasks.toReversed()) {
       if (task.done()) continue;
-      if (this.#broken !== undefined) this.#fail(task, this.#broken);
+      if (this.#broken !== undefined) this.#fail(undefined, task, this.#broken);
       else if (this.#cancelling) task.cancel();
       else this.#queue.unshift(task);
     }
@@ -397,13 +592,21 @@ export class Pool {
     for (const task of running) {
       if (task.done()) continue;
       const options = { ...how, ...(cause === undefined ? {} : { cause }) };
-      this.#fail(task, new WorkerCrashedError(`${ending} while it ran ${task.settings.ref.name}${words}`, options));
+      const what = `${ending} while it ran ${task.settings.ref.name}${words}`;
+      const error = new WorkerCrashedError(what, options);
+      if (!this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
     }
+    if (!expected) {
+      this.#counters.workersCrashed++;
+      if (this.#pending === 0) this.#wary = true;
+    }
+    this.#observer.workerExited(worker, how, !expected);
     if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending + words, cause);
     if (!worker.ready && !expected && ++this.#failedStarts === MAX_FAILED_STARTS) {
       this.#break(`${ending}, the ${MAX_FAILED_STARTS}rd in a row that died while it started${words}`, cause);
     }
     this.#takenBack(tasks.filter((task) => !running.includes(task)));
+    this.#tellWatchers();
     this.#endIfDone();
   }
 
@@ -412,55 +615,100 @@ export class Pool {
     if (this.#broken !== undefined) return;
     this.#broken = new this.#settings.Broken(message, { cause });
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      if (!task.done()) this.#fail(task, this.#broken);
+      if (task.done()) this.#dropped(task);
+      else this.#fail(undefined, task, this.#broken);
     }
     for (const worker of this.#workers) {
       this.#takeBack(worker);
       this.#retire(worker);
     }
+    this.#tellWatchers();
   }
 
   // -- Tasks
 
   readonly #onCancel = (task: Task, worker: PoolWorker | undefined): void => {
-    this.#over(task);
-    if (worker === undefined) this.#dropStale();
-    else {
-      task.setRunningOrNotifyCancel();
-      this.#watchTime(worker);
-      // The worker that had it may have nothing to do now.
-      this.#dispatchSoon();
-    }
+    this.#counters.cancelled++;
+    if (task.queued) this.#stale++;
+    this.#over(undefined, task, "cancelled");
+    if (task.queued) return this.#dropStale();
+    task.setRunningOrNotifyCancel();
+    if (worker !== undefined) this.#watchTime(worker);
+    // The worker that had it may have nothing to do now.
+    this.#dispatchSoon();
   };
 
   /** Keeps what was cancelled in the queue from being more than what was not. */
   #dropStale(): void {
-    if (++this.#stale < 1000 || this.#stale < this.#queue.length / 2) return;
-    this.#stale = 0;
-    for (let rest = this.#queue.length; rest > 0; rest--) {
-      const task = this.#queue.shift()!;
-      if (!task.done()) this.#queue.push(task);
-      else if (task.cancelled()) task.setRunningOrNotifyCancel();
-    }
+    if (this.#stale < 1000 || this.#stale < this.#queue.length / 2) return;
+    this.#queue.sweep((task) => {
+      if (task.done()) this.#dropped(task);
+      return task.done();
+    });
   }
 
-  #fail(task: Task, error: unknown): void {
+  #succeed(worker: PoolWorker, task: Task, value: unknown): void {
+    // Before the callbacks of the future, which may look at the statistics; here as below.
+    this.#counters.completed++;
+    task.setResult(value);
+    this.#over(worker, task, "completed");
+  }
+
+  #fail(worker: PoolWorker | undefined, task: Task, error: unknown, outcome: "failed" | "crashed" = "failed"): void {
     if (task.done()) return;
-    throwTo(task, error);
-    this.#over(task);
+    this.#counters[outcome]++;
+    expectRetrieval(task, task.settings.ref.name, error);
+    task.setException(error);
+    this.#over(worker, task, outcome);
   }
 
   /** Takes note that a task has its outcome. */
-  #over(task: Task): void {
+  #over(worker: PoolWorker | undefined, task: Task, outcome: TaskOutcome): void {
     const { signal } = task.settings;
     task.args = [];
-    if (signal !== undefined) this.#unlisten(signal, task);
-    if (--this.#pending === 0) {
-      clearTimeout(this.#watching);
-      this.#watching = undefined;
-      if (!this.#shutDown) this.#setRef(false);
-      this.#endIfDone();
+    if (signal !== undefined) this.#signals.unlisten(signal, task);
+    if (this.#observer.seesTasks) this.#observer.ended(worker, task, outcome);
+    this.#letGo();
+  }
+
+  /** Keeps the program alive. */
+  #hold(): void {
+    if (++this.#pending === 1) this.#setRef(true);
+  }
+
+  #letGo(): void {
+    if (--this.#pending > 0) return;
+    clearTimeout(this.#watching);
+    this.#watching = undefined;
+    if (!this.#shutDown) this.#setRef(false);
+    this.#endIfDone();
+  }
+
+  /** Queues a call again whose attempt ended with `error` and that no worker has any more, if that is wanted. */
+  #retry(task: Task, error: unknown): boolean {
+    if (!this.#mayRetry(task, error)) return false;
+    this.#again(task);
+    return true;
+  }
+
+  #mayRetry(task: Task, error: unknown): boolean {
+    if (task.attempts > task.retries || task.done() || this.#cancelling || this.#broken !== undefined) return false;
+    const { retryOn, transfer, ref } = task.settings;
+    if (transfer.length > 0) return false;
+    try {
+      const again = retryOn === undefined ? error instanceof WorkerCrashedError : retryOn(error, task.attempts);
+      return again && !task.done(); // which it may have cancelled
+    } catch (error) {
+      console.error(`retryOn of a call of ${ref.name} threw:`, error);
+      return false;
     }
+  }
+
+  #again(task: Task): void {
+    task.attempts++;
+    this.#counters.retried++;
+    this.#queue.push(task);
+    this.#dispatchSoon();
   }
 
   /** Nobody waits for this task any more: it never runs, or it is stopped as far as that can be done. */
@@ -468,9 +716,10 @@ export class Pool {
     if (task.done()) return;
     const { worker } = task;
     const never = worker === undefined || worker.revoke(task);
-    throwTo(task, error);
-    this.#over(task);
-    if (worker !== undefined) {
+    if (task.queued) this.#stale++;
+    this.#fail(worker, task, error);
+    if (worker === undefined) this.#dropStale();
+    else {
       if (!never) this.#stop(worker, task);
       this.#watchTime(worker);
     }
@@ -485,29 +734,19 @@ export class Pool {
     if (task.worker === worker && worker.transport.abandon(seq, head)) this.#retire(worker);
   }
 
-  #listen(signal: AbortSignal, task: Task): void {
-    let entry = this.#signals.get(signal);
-    if (entry === undefined) {
-      const tasks = new Set<Task>();
-      entry = {
-        tasks,
-        listener: () => {
-          for (const task of [...tasks]) this.#abandon(task, signal.reason);
-        },
-      };
-      signal.addEventListener("abort", entry.listener, { once: true });
-      this.#signals.set(signal, entry);
+  /** The time of a call is over that a worker runs. */
+  #timedOut(worker: PoolWorker, task: Task): void {
+    const { ref, timeout } = task.settings;
+    const error = new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`);
+    if (!this.#mayRetry(task, error)) return this.#abandon(task, error);
+    if (!worker.revoke(task)) {
+      const standIn = new Task(task.settings, [], () => {});
+      standIn.setException(error);
+      worker.replace(task, standIn);
+      this.#stop(worker, standIn);
     }
-    entry.tasks.add(task);
-  }
-
-  #unlisten(signal: AbortSignal, task: Task): void {
-    const entry = this.#signals.get(signal);
-    entry?.tasks.delete(task);
-    if (entry?.tasks.size === 0) {
-      signal.removeEventListener("abort", entry.listener);
-      this.#signals.delete(signal);
-    }
+    this.#again(task);
+    this.#watchTime(worker);
   }
 
   // -- Time
@@ -519,11 +758,30 @@ export class Pool {
     worker.stopTimer();
     worker.watched = task;
     if (task === undefined || task.done()) return;
-    const { ref, timeout } = task.settings;
-    worker.stopTimer = after(
-      timeout,
-      () => this.#abandon(task, new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`)),
-    );
+    if (this.#observer.seesTasks) this.#observer.started(worker, task);
+    worker.stopTimer = after(task.settings.timeout, () => this.#timedOut(worker, task));
+  }
+
+  /** Closes workers that have had nothing to do for long. */
+  #watchIdle(): void {
+    const { idleTimeout, minWorkers } = this.#settings;
+    if (this.#reaping !== undefined || this.#workers.size <= minWorkers) return;
+    let since = Infinity;
+    for (const worker of this.#workers) {
+      if (worker.ready && worker.count === 0) since = Math.min(since, worker.progressAt);
+    }
+    if (since === Infinity) return;
+    const rest = Math.max(1, Math.min(since + idleTimeout - performance.now(), LONGEST));
+    this.#reaping = setTimeout(() => {
+      this.#reaping = undefined;
+      const end = performance.now() - idleTimeout;
+      for (const worker of this.#workers) {
+        if (this.#workers.size <= minWorkers) break;
+        if (worker.ready && worker.count === 0 && worker.progressAt <= end) this.#retire(worker);
+      }
+      this.#watchIdle();
+    }, rest);
+    Deno.unrefTimer(this.#reaping);
   }
 
   /** Takes back what waits behind a call that takes longer than expected. */
@@ -572,6 +830,8 @@ export class Pool {
   #endIfDone(): void {
     if (!this.#shutDown || this.#pending > 0) return;
     clearTimeout(this.#idling);
+    clearTimeout(this.#reaping);
+    this.#reaping = undefined;
     for (const worker of this.#workers) this.#retire(worker);
     // What was given up before may never end.
     for (const worker of this.#retired) if (worker.count > 0) worker.transport.kill("SIGKILL");
@@ -579,7 +839,11 @@ export class Pool {
   }
 }
 
-function throwTo(task: Task, error: unknown): void {
-  expectRetrieval(task, task.settings.ref.name, error);
-  task.setException(error);
+/** Tells of a task's progress. That who listens throws is not the worker's fault. */
+function report({ settings: { onProgress, ref } }: Task, value: unknown): void {
+  try {
+    onProgress?.(value);
+  } catch (error) {
+    console.error(`onProgress of a call of ${ref.name} threw:`, error);
+  }
 }

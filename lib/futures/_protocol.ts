@@ -95,7 +95,14 @@ export type Call = readonly [id: number, args: readonly unknown[]];
 
 /** What a parent tells a worker. */
 export type ToWorker =
-  | readonly ["init", initializer: Call | null, modules: readonly string[], revoke: readonly ("read" | "import")[]]
+  | readonly [
+    "init",
+    initializer: Call | null,
+    modules: readonly string[],
+    revoke: readonly ("read" | "import")[],
+    /** How many bytes of memory the worker may hold; `null`: no limit. */
+    maxMemory: number | null,
+  ]
   | readonly ["define", Definition]
   /**
    * Ids and arguments in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes
@@ -104,6 +111,12 @@ export type ToWorker =
   | readonly ["run", first: number, calls: readonly unknown[]]
   /** Nobody waits for the running call any more. */
   | readonly ["abandon", seq: number]
+  /** The call with this number, which comes next, is a stream, and may send so many values. */
+  | readonly ["stream", seq: number, credit: number]
+  /** It may send so many more. */
+  | readonly ["credit", seq: number, count: number]
+  /** Its generator is to return. */
+  | readonly ["stop", seq: number]
   /** Forget all definitions. */
   | readonly ["forget"];
 
@@ -114,6 +127,10 @@ export type FromWorker =
   | readonly ["broken", EncodedError]
   | readonly ["result", seq: number, duration: number, value: unknown]
   | readonly ["error", seq: number, duration: number, EncodedError]
+  /** A value that the running call reports, or yields as a stream. */
+  | readonly ["progress" | "yield", seq: number, value: unknown]
+  /** The worker holds more memory than it may. */
+  | readonly ["large", bytes: number]
   /** The task called `Deno.exit()`, or `close()`, which has no code. */
   | readonly ["exit", code: number | null]
   /** Calls that were taken back before they started. */

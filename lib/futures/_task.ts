@@ -15,6 +15,26 @@ export interface TaskSettings {
   /** Milliseconds, from the start of the call. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
+  /** The higher, the earlier. */
+  readonly priority: number;
+  /** Whose call it is: groups take turns. */
+  readonly group: unknown;
+  /** Of a call that may run again: whether it shall. */
+  readonly retryOn: ((error: unknown, attempt: number) => boolean) | undefined;
+  readonly onProgress: ((value: unknown) => void) | undefined;
+  readonly stream: StreamSink | undefined;
+}
+
+/** Where the values of a call go that is a stream. */
+export interface StreamSink {
+  /** How many values the call may send before it is told that some were taken. */
+  readonly window: number;
+  /**
+   * Takes the next value.
+   *
+   * @throws {TypeError} If the call may send no more.
+   */
+  push(value: unknown): void;
 }
 
 /** The future of a call, and what its pool has to know of it. */
@@ -25,6 +45,16 @@ export class Task extends Future<unknown> {
   seq = -1;
   /** The milliseconds that the worker's load was counted up by. */
   load = 0;
+
+  /** Whether it is in the queue. */
+  queued = false;
+  /** When it was submitted, and how often it may run again. */
+  submittedAt = 0;
+  retries = 0;
+  /** How often it has run. */
+  attempts = 1;
+  /** Whether its start was told to those who listen. */
+  announced = false;
 
   /** The arguments; of a chunk, a list of arguments for each call. Dropped when the call is over. */
   args: readonly unknown[];

@@ -10,6 +10,9 @@ import {
   BrokenProcessPoolError,
   BrokenThreadPoolError,
   type Executor,
+  type PoolExecutor,
+  type PoolOptions,
+  type PoolStatistics,
   ProcessPoolExecutor,
   type ProcessPoolExecutorOptions,
   ThreadPoolExecutor,
@@ -17,11 +20,9 @@ import {
 } from "../../lib/futures/mod.ts";
 
 /** The options that both pools have. */
-export interface CommonOptions {
+export interface CommonOptions extends Omit<PoolOptions, "initializer"> {
   maxWorkers?: number;
   initializer?: (...args: never[]) => unknown;
-  initargs?: readonly unknown[];
-  onWorkerExit?: "replace" | "break";
 }
 
 /** One of the pools, and in what it differs from the other. */
@@ -30,7 +31,7 @@ export interface PoolKind {
   readonly isProcess: boolean;
   readonly Broken: new (message?: string) => Error;
   /** A pool whose tasks may talk to a {@linkcode Gate}. */
-  create(options?: CommonOptions): Executor;
+  create(options?: CommonOptions): PoolExecutor;
 }
 
 /** All pools: what holds for one holds for each. */
@@ -129,6 +130,28 @@ export async function hold(port: number, id: number): Promise<number> {
   await connection.read(new Uint8Array(1)).catch(() => null);
   connection.close();
   return id;
+}
+
+/** Fails if the figures of a pool contradict each other. */
+export function assertAddsUp(statistics: PoolStatistics): PoolStatistics {
+  const { workers, starting, idle, busy } = statistics;
+  assertEquals(starting + idle + busy, workers, `workers do not add up: ${Deno.inspect(statistics)}`);
+  const { submitted, queued, running, completed, failed, crashed, cancelled } = statistics;
+  assertEquals(
+    queued + running + completed + failed + crashed + cancelled,
+    submitted,
+    `calls do not add up: ${Deno.inspect(statistics)}`,
+  );
+  return statistics;
+}
+
+/** Waits for something that gives no event, asking for it in each turn. */
+export async function until(condition: () => boolean, what = String(condition)): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`it never came to this: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 /** Runs one call of `fn` on each of the `count` workers of a pool, and returns what each of them gave. */
