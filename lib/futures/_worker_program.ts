@@ -230,6 +230,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
 
   function succeed(seq: number, name: string, value: unknown, isChunk: boolean): void {
     const duration = performance.now() - startedAt;
+    // Before the outcome, so that the parent sends no more calls on it.
+    if (maxMemory !== Infinity) watchMemory(position === calls.length);
     try {
       link.result(seq, duration, value, spoke === seq);
     } catch (cause) {
@@ -285,9 +287,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   /** Says so when this worker holds too much. To measure it takes as long as some calls, so it is not after each. */
-  function watchMemory(isIdle: boolean): void {
+  function watchMemory(isLast: boolean): void {
     const now = performance.now();
-    if (!isIdle && now - measuredAt < 10) return;
+    if (!isLast && now - measuredAt < 10) return;
     measuredAt = now;
     const bytes = link.memory(memoryUsage());
     if (bytes <= maxMemory) return;
@@ -302,7 +304,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function fail(seq: number, name: string, thrown: unknown): void {
-    link.send(["error", seq, performance.now() - startedAt, encode(explain(name, thrown))]);
+    const duration = performance.now() - startedAt;
+    if (maxMemory !== Infinity) watchMemory(position === calls.length);
+    link.send(["error", seq, duration, encode(explain(name, thrown))]);
     startedAt = performance.now();
   }
 
@@ -328,7 +332,6 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     waiting = false;
     startedAt = performance.now();
     while (position < calls.length) {
-      if (maxMemory !== Infinity) watchMemory(false);
       const seq = calls[position] as number;
       const id = calls[position + 1] as number;
       const args = calls[position + 2] as unknown[];
@@ -371,7 +374,6 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     current = -1;
     calls = [];
     position = 0;
-    if (maxMemory !== Infinity) watchMemory(true);
   }
 
   async function initialize(
