@@ -51,6 +51,9 @@ export const POOLS: readonly PoolKind[] = [
   },
 ];
 
+/** Whether the long form of the tests was asked for: `deno task chaos`. */
+export const LONG: boolean = Deno.args.includes("--long");
+
 /** Fails if a worker of any pool of this test file lives. */
 export function assertNoWorkerLeft(): void {
   assertEquals([...liveWorkers].map((worker) => worker.name), [], "workers are left");
