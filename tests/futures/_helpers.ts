@@ -59,6 +59,21 @@ export function assertNoWorkerLeft(): void {
   assertEquals([...liveWorkers].map((worker) => worker.name), [], "workers are left");
 }
 
+/** Fails if any child of this program is a zombie or lives. */
+export async function assertNoChildLeft(): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  const children = async () => {
+    const found: string[] = [];
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
+      if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(Deno.pid)) found.push(stat.slice(0, 60));
+    }
+    return found;
+  };
+  assertEquals(await children(), [], "children are left");
+}
+
 /** A test of a pool: it sees to it that no worker is left. */
 export function poolTest(name: string, body: () => Promise<void>): void {
   Deno.test(name, async () => {

@@ -8,24 +8,9 @@ import {
   reportProgress,
   WorkerCrashedError,
 } from "../../lib/futures/mod.ts";
-import { assertAddsUp, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
+import { assertAddsUp, assertNoChildLeft, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
 
 const same = <T>(x: T): T => x;
-
-/** Fails if any child of this program is a zombie or lives. */
-async function assertNoChildLeft(): Promise<void> {
-  if (Deno.build.os !== "linux") return;
-  const children = async () => {
-    const found: string[] = [];
-    for await (const { name } of Deno.readDir("/proc")) {
-      if (!/^\d+$/.test(name)) continue;
-      const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
-      if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(Deno.pid)) found.push(stat.slice(0, 60));
-    }
-    return found;
-  };
-  assertEquals(await children(), [], "children are left");
-}
 
 /**
  * Sends a signal until the process is gone: the handlers of the runtime take the first SIGSEGV for one of theirs, and
