@@ -22,8 +22,9 @@ export class PacketReader {
   readonly #handlers: PacketHandlers;
   /** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
   readonly #limits: readonly number[];
-  /** What may be the start of a packet, until the rest is there. */
-  #rest: Uint8Array = new Uint8Array(0);
+  /** What may be the start of a packet, until the rest is there: the first `#kept` bytes of this. */
+  #rest: Uint8Array = new Uint8Array(8192);
+  #kept = 0;
   /** The parts of messages that are not whole yet, by channel. */
   readonly #parts = new Map<number, { bytes: Uint8Array; length: number }>();
 
@@ -36,12 +37,9 @@ export class PacketReader {
 
   /** Takes the next bytes. */
   push(chunk: Uint8Array): void {
-    let bytes = chunk;
-    if (this.#rest.length > 0) {
-      bytes = new Uint8Array(this.#rest.length + chunk.length);
-      bytes.set(this.#rest);
-      bytes.set(chunk, this.#rest.length);
-    }
+    // Behind what is kept, and not together into a new array: who sends byte by byte would make one of them each time.
+    const joined = this.#kept > 0;
+    const bytes = joined ? this.#keep(chunk) : chunk;
     const header = this.#key.length + 4;
     let position = 0;
     while (position < bytes.length) {
@@ -52,16 +50,32 @@ export class PacketReader {
       const length = bytes[start + header - 2]! | (bytes[start + header - 1]! << 8);
       if (bytes.length - start < header + length) break;
       const payload = bytes.subarray(start + header, start + header + length);
-      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, payload);
+      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, joined ? payload.slice() : payload);
       position = start + header + length;
     }
-    this.#rest = bytes.slice(position);
+    if (joined) {
+      this.#rest.copyWithin(0, position, this.#kept);
+      this.#kept -= position;
+    } else if (position < bytes.length) this.#keep(bytes.subarray(position));
+  }
+
+  /** Puts bytes behind what is kept, and gives back all of it. */
+  #keep(bytes: Uint8Array): Uint8Array {
+    const length = this.#kept + bytes.length;
+    if (length > this.#rest.length) {
+      const grown = new Uint8Array(2 * length);
+      grown.set(this.#rest.subarray(0, this.#kept));
+      this.#rest = grown;
+    }
+    this.#rest.set(bytes, this.#kept);
+    this.#kept = length;
+    return this.#rest.subarray(0, length);
   }
 
   /** The stream is over: what looked like the start of a packet was output. */
   end(): void {
-    if (this.#rest.length > 0) this.#handlers.output(this.#rest);
-    this.#rest = new Uint8Array(0);
+    if (this.#kept > 0) this.#handlers.output(this.#rest.subarray(0, this.#kept));
+    this.#kept = 0;
   }
 
   #part(channel: number, last: boolean, payload: Uint8Array): void {
