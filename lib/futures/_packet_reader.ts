@@ -72,9 +72,10 @@ export class PacketReader {
     return this.#rest.subarray(0, length);
   }
 
-  /** The stream is over: what looked like the start of a packet was output. */
+  /** The stream is over: what looked like the start of a packet was output, unless the whole key is there. */
   end(): void {
-    if (this.#kept > 0) this.#handlers.output(this.#rest.subarray(0, this.#kept));
+    // A child that was killed in the middle of a packet leaves a part of it.
+    if (this.#kept > 0 && this.#kept < this.#key.length) this.#handlers.output(this.#rest.subarray(0, this.#kept));
     this.#kept = 0;
   }
 

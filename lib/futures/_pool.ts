@@ -13,14 +13,7 @@
 
 import { after } from "../_after.ts";
 import { toMilliseconds } from "../_duration.ts";
-import {
-  type BrokenExecutorError,
-  QueueFullError,
-  RuntimeError,
-  TimeoutError,
-  WorkerCrashedError,
-  type WorkerExit,
-} from "./errors.ts";
+import { type BrokenExecutorError, QueueFullError, RuntimeError, TimeoutError } from "./errors.ts";
 import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
@@ -28,27 +21,25 @@ import { notCloneable } from "./_not_cloneable.ts";
 import { CoarseClock, PoolCounters } from "./_pool_counters.ts";
 import type { TaskOutcome } from "./pool_events.ts";
 import { infoOf, PoolObserver } from "./_pool_observer.ts";
-import { type PoolSettings, toRetries } from "./_pool_settings.ts";
+import type { PoolSettings } from "./_pool_settings.ts";
 import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { PoolWorker } from "./_pool_worker.ts";
 import { SignalWatch } from "./_signals.ts";
-import { type StreamSink, Task } from "./_task.ts";
+import { type CallKind, Task, taskSettings } from "./_task.ts";
 import { TaskQueue } from "./_task_queue.ts";
-import type { TransportEvents } from "./_transport.ts";
+import type { TransportEvents, TransportExit } from "./_transport.ts";
+import { crashError, endingOf, wantsRetry } from "./_worker_crash.ts";
+import { IdleWatch, StuckWatch } from "./_worker_watch.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
 /**
  * How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up.
  */
 const AHEAD = 2;
-/** How long a worker may take for what it was given ahead before the rest is taken back, in milliseconds. */
-const STUCK = 5;
 /**
  * How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds.
  */
 const IDLE = 1000;
-/** The longest time that a timer takes. */
-const LONGEST = 2 ** 31 - 1;
 /** After how many workers in a row that died while they started a pool is given up. */
 const MAX_FAILED_STARTS = 3;
 
@@ -77,9 +68,9 @@ export class Pool {
   #handing = false;
   /** A worker died while nothing was to be done: the next one is started for a call only. */
   #wary = false;
-  #watching: ReturnType<typeof setTimeout> | undefined;
+  readonly #stuckWatch: StuckWatch;
+  readonly #idleWatch: IdleWatch;
   #idling: ReturnType<typeof setTimeout> | undefined;
-  #reaping: ReturnType<typeof setTimeout> | undefined;
   #shutDown = false;
   #cancelling = false;
   #broken: BrokenExecutorError | undefined;
@@ -99,42 +90,20 @@ export class Pool {
       );
     }
     this.#settings = settings;
+    this.#stuckWatch = new StuckWatch(this.#workers, settings, (worker) => this.#takeBack(worker));
+    this.#idleWatch = new IdleWatch(this.#workers, settings, (worker) => this.#retire(worker));
     if (settings.initializer !== undefined) this.#addModule(settings.initializer.ref);
     if (settings.minWorkers > 0) this.#dispatchSoon();
   }
 
   /** Queues a call. */
-  submit(
-    options: SubmitOptions,
-    fn: unknown,
-    args: readonly unknown[],
-    kind: { chunk?: true; stream?: StreamSink },
-  ): Task {
+  submit(options: SubmitOptions, fn: unknown, args: readonly unknown[], kind: CallKind): Task {
     this.#assertOpen();
-    const { signal, timeout, transfer, priority = 0, group, onProgress } = options;
+    const { signal } = options;
     signal?.throwIfAborted();
-    const limit = toMilliseconds(timeout, "timeout");
-    if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
-    if (!Number.isFinite(priority)) throw new RangeError(`Cannot use ${priority} as priority: pass a finite number`);
-    const { retries, retryOn, onFull, maxQueue, name } = this.#settings;
+    const { onFull, maxQueue, name } = this.#settings;
     const ref = functionRef(fn);
-    const task = new Task(
-      {
-        ref,
-        isChunk: kind.chunk === true,
-        transfer: transfer ?? [],
-        timeout: limit,
-        signal,
-        priority,
-        group,
-        retryOn: options.retryOn ?? retryOn,
-        onProgress,
-        stream: kind.stream,
-      },
-      args,
-      this.#onCancel,
-    );
-    task.retries = options.retries === undefined ? retries : toRetries(options.retries);
+    const task = new Task(taskSettings(ref, options, this.#settings, kind), args, this.#onCancel);
     if (onFull === "reject" && this.#isFull()) {
       throw new QueueFullError(
         `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
@@ -200,31 +169,7 @@ export class Pool {
 
   /** As `PoolExecutor.statistics`. */
   statistics(): PoolStatistics {
-    const { waitTime, runTime, ...counters } = this.#counters;
-    let starting = 0;
-    let idle = 0;
-    let running = 0;
-    let held = 0;
-    for (const worker of this.#workers) {
-      if (!worker.ready) starting++;
-      else if (worker.count === 0) idle++;
-    }
-    for (const worker of [...this.#workers, ...this.#retired]) {
-      held += worker.tasks().filter((task) => !task.done()).length;
-      if (worker.oldest()?.done() === false) running++;
-    }
-    return {
-      workers: this.#workers.size,
-      starting,
-      idle,
-      busy: this.#workers.size - starting - idle,
-      retired: this.#retired.size,
-      ...counters,
-      queued: this.#queue.length - this.#stale + held - running,
-      running,
-      waitTime: waitTime.clone(),
-      runTime: runTime.clone(),
-    };
+    return this.#counters.statistics(this.#workers, this.#retired, this.#queue.length - this.#stale);
   }
 
   /** As `PoolExecutor.workers`. */
@@ -313,8 +258,8 @@ export class Pool {
     const { minWorkers, maxQueue, idleTimeout } = this.#settings;
     if (this.#workers.size < minWorkers) this.#keepWorkers();
     if (maxQueue !== Infinity) this.#admission.letIn();
-    if (idleTimeout !== Infinity) this.#watchIdle();
-    this.#watch();
+    if (idleTimeout !== Infinity) this.#idleWatch.watch();
+    this.#stuckWatch.watch();
     this.#clock.expire();
   }
 
@@ -576,7 +521,7 @@ export class Pool {
     }
   }
 
-  #exited(worker: PoolWorker, exit: WorkerExit & { message: string; cause?: unknown }): void {
+  #exited(worker: PoolWorker, exit: TransportExit): void {
     const expected = worker.retired;
     worker.stopTimer();
     this.#workers.delete(worker);
@@ -585,25 +530,21 @@ export class Pool {
     const tasks = worker.tasks();
     const running = tasks.filter((task) => worker.mayHaveStarted(task) || task.settings.transfer.length > 0);
     worker.release(tasks.map((task) => task.seq));
-    const { message, cause, ...how } = exit;
-    const last = how.stderr?.trimEnd().split("\n").slice(-5).join("\n");
-    const ending = `The worker ${worker.name} ${message}`;
-    const words = last ? `; its last lines on stderr:\n${last}` : "";
+    const ending = endingOf(worker, exit);
     for (const task of running) {
       if (task.done()) continue;
-      const options = { ...how, ...(cause === undefined ? {} : { cause }) };
-      const what = `${ending} while it ran ${task.settings.ref.name}${words}`;
-      const error = new WorkerCrashedError(what, options);
+      const error = crashError(ending, exit, task);
       if (!this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
     }
     if (!expected) {
       this.#counters.workersCrashed++;
       if (this.#pending === 0) this.#wary = true;
     }
-    this.#observer.workerExited(worker, how, !expected);
-    if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending + words, cause);
+    this.#observer.workerExited(worker, exit, !expected);
+    if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending.whole, exit.cause);
     if (!worker.ready && !expected && ++this.#failedStarts === MAX_FAILED_STARTS) {
-      this.#break(`${ending}, the ${MAX_FAILED_STARTS}rd in a row that died while it started${words}`, cause);
+      const count = `the ${MAX_FAILED_STARTS}rd in a row that died while it started`;
+      this.#break(`${ending.short}, ${count}${ending.words}`, exit.cause);
     }
     this.#takenBack(tasks.filter((task) => !running.includes(task)));
     this.#tellWatchers();
@@ -678,8 +619,7 @@ export class Pool {
 
   #letGo(): void {
     if (--this.#pending > 0) return;
-    clearTimeout(this.#watching);
-    this.#watching = undefined;
+    this.#stuckWatch.stop();
     if (!this.#shutDown) this.#setRef(false);
     this.#endIfDone();
   }
@@ -692,16 +632,7 @@ export class Pool {
   }
 
   #mayRetry(task: Task, error: unknown): boolean {
-    if (task.attempts > task.retries || task.done() || this.#cancelling || this.#broken !== undefined) return false;
-    const { retryOn, transfer, ref } = task.settings;
-    if (transfer.length > 0) return false;
-    try {
-      const again = retryOn === undefined ? error instanceof WorkerCrashedError : retryOn(error, task.attempts);
-      return again && !task.done(); // which it may have cancelled
-    } catch (error) {
-      console.error(`retryOn of a call of ${ref.name} threw:`, error);
-      return false;
-    }
+    return !this.#cancelling && this.#broken === undefined && wantsRetry(task, error);
   }
 
   #again(task: Task): void {
@@ -762,56 +693,6 @@ export class Pool {
     worker.stopTimer = after(task.settings.timeout, () => this.#timedOut(worker, task));
   }
 
-  /** Closes workers that have had nothing to do for long. */
-  #watchIdle(): void {
-    const { idleTimeout, minWorkers } = this.#settings;
-    if (this.#reaping !== undefined || this.#workers.size <= minWorkers) return;
-    let since = Infinity;
-    for (const worker of this.#workers) {
-      if (worker.ready && worker.count === 0) since = Math.min(since, worker.progressAt);
-    }
-    if (since === Infinity) return;
-    const rest = Math.max(1, Math.min(since + idleTimeout - performance.now(), LONGEST));
-    this.#reaping = setTimeout(() => {
-      this.#reaping = undefined;
-      const end = performance.now() - idleTimeout;
-      for (const worker of this.#workers) {
-        if (this.#workers.size <= minWorkers) break;
-        if (worker.ready && worker.count === 0 && worker.progressAt <= end) this.#retire(worker);
-      }
-      this.#watchIdle();
-    }, rest);
-    Deno.unrefTimer(this.#reaping);
-  }
-
-  /** Takes back what waits behind a call that takes longer than expected. */
-  #watch(): void {
-    if (this.#watching !== undefined || !this.#needsWatch()) return;
-    this.#watching = setTimeout(() => {
-      this.#watching = undefined;
-      if (this.#needsWatch()) {
-        const now = performance.now();
-        for (const worker of this.#workers) {
-          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK) continue;
-          worker.stuck = true;
-          this.#takeBack(worker);
-        }
-      }
-      this.#watch();
-    }, STUCK);
-  }
-
-  #needsWatch(): boolean {
-    let deep = false;
-    // Without shared memory, only what is back in the queue can be cancelled.
-    let someone = !this.#settings.revokesAtOnce || this.#workers.size < this.#settings.maxWorkers;
-    for (const worker of this.#workers) {
-      if (worker.count > 1 && !worker.stuck) deep = true;
-      if (worker.count === 0) someone = true;
-    }
-    return deep && someone;
-  }
-
   // -- Ending
 
   #setRef(ref: boolean): void {
@@ -830,8 +711,7 @@ export class Pool {
   #endIfDone(): void {
     if (!this.#shutDown || this.#pending > 0) return;
     clearTimeout(this.#idling);
-    clearTimeout(this.#reaping);
-    this.#reaping = undefined;
+    this.#idleWatch.stop();
     for (const worker of this.#workers) this.#retire(worker);
     // What was given up before may never end.
     for (const worker of this.#retired) if (worker.count > 0) worker.transport.kill("SIGKILL");

@@ -38,7 +38,13 @@ export interface TransportEvents {
   /** The worker runs a call that was abandoned: it gets no more, and may be gone soon. */
   lost(): void;
   /** The worker is gone. `message` says how, for people; `cause` is the error that it died of, if one is known. */
-  exited(exit: WorkerExit & { message: string; cause?: unknown }): void;
+  exited(exit: TransportExit): void;
+}
+
+/** How a worker ended: for people, too. */
+export interface TransportExit extends WorkerExit {
+  readonly message: string;
+  readonly cause?: unknown;
 }
 
 /**

@@ -20,7 +20,7 @@ for (const kind of ["thread", "process"]) {
       assertEquals([code, stderr], [0, ""]);
       const { grown, most } = JSON.parse(stdout) as { grown: number; most: number };
       assert(grown < 4e6, `it holds ${grown} bytes more after twice as many calls`);
-      assert(most < 40e6, `it held ${most} bytes more than at its start`);
+      assert(most < 10e6, `it held ${most} bytes more than at its start`);
     });
   }
 }

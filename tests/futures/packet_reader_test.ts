@@ -115,3 +115,10 @@ Deno.test("PacketReader.end() gives out what looked like the start of a packet",
   const { messages, output } = read(KEY.slice(0, 9), [3]);
   assertEquals([messages, output], [[], [...KEY.slice(0, 9)]]);
 });
+
+Deno.test("PacketReader.end() drops a packet that was cut off", () => {
+  const [packet] = packets(0, new Uint8Array(100).fill(5)) as [Uint8Array];
+  for (const length of [KEY.length, KEY.length + 3, packet.length - 1]) {
+    assertEquals(read(packet.slice(0, length), [10]), { messages: [], output: [] });
+  }
+});

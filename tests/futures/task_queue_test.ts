@@ -16,6 +16,7 @@ function makeTask(priority = 0, group?: unknown): Task {
       signal: undefined,
       priority,
       group,
+      retries: 0,
       retryOn: undefined,
       onProgress: undefined,
       stream: undefined,
