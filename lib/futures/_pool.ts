@@ -155,7 +155,11 @@ export class Pool {
     this.#hold();
     try {
       while (this.#broken === undefined && !this.#shutDown) {
-        while (this.#workers.size < count && this.#start());
+        while (this.#workers.size < count) {
+          if (this.#start()) continue;
+          this.#assertOpen();
+          throw new RuntimeError(`Cannot start ${count} workers: no more than ${this.#workers.size} would start`);
+        }
         let ready = 0;
         for (const worker of this.#workers) if (worker.ready) ready++;
         if (ready >= count) return;
@@ -496,7 +500,7 @@ export class Pool {
     for (const task of tasks.toReversed()) {
       if (task.done()) continue;
       if (this.#broken !== undefined) this.#fail(undefined, task, this.#broken);
-      else if (this.#cancelling) task.cancel();
+      else if (this.#cancelling || task.settings.stream?.isStopped) task.cancel();
       else this.#queue.unshift(task);
     }
     this.#dispatchSoon();

@@ -33,6 +33,8 @@ export interface TaskSettings {
 export interface StreamSink {
   /** How many values the call may send before it is told that some were taken. */
   readonly window: number;
+  /** Whether nobody reads it any more. */
+  readonly isStopped: boolean;
   /**
    * Takes the next value.
    *

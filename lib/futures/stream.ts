@@ -40,8 +40,12 @@ export class TaskStream<T> implements AsyncIterableIterator<T, void, void>, Asyn
   constructor(source: Source, window: number) {
     this.#source = source;
     this.#window = this.#credit = window;
+    const isStopped = () => this.#ended;
     this.#task = source.start({
       window,
+      get isStopped() {
+        return isStopped();
+      },
       push: (value) => {
         if (this.#credit-- <= 0) throw new TypeError("more values of a stream than it was asked for");
         if (this.#ended) return;
@@ -81,10 +85,9 @@ export class TaskStream<T> implements AsyncIterableIterator<T, void, void>, Asyn
       this.#ended = true;
       while (this.#values.length > 0) this.#values.shift();
       this.#wake?.();
-      if (!this.#task.cancel()) {
-        this.#source.stop(this.#task);
-        await this.#task;
-      }
+      // What it threw while it was ahead would have come after what nobody reads.
+      if (this.#task.done()) outcomeOf(this.#task);
+      else if (!this.#task.cancel()) await this.#stop();
     }
     return { done: true, value: undefined };
   }
@@ -97,6 +100,16 @@ export class TaskStream<T> implements AsyncIterableIterator<T, void, void>, Asyn
   /** `await using` one ends it at the end of the block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  async #stop(): Promise<void> {
+    this.#source.stop(this.#task);
+    try {
+      await this.#task;
+    } catch (error) {
+      // It may be taken back before it starts.
+      if (!this.#task.cancelled()) throw error;
+    }
   }
 
   async #step(): Promise<IteratorResult<T, void>> {

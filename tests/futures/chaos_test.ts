@@ -62,8 +62,9 @@ function sabotage(pool: PoolExecutor, isProcess: boolean, n: number): boolean {
 async function heapUsed(): Promise<number | undefined> {
   const { gc } = globalThis as { gc?: () => void };
   if (gc === undefined) return undefined;
-  for (let n = 0; n < 5; n++) {
-    await new Promise((resolve) => setTimeout(resolve));
+  // Some turns, as what has finalizers goes in two steps.
+  for (let n = 0; n < 20; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
     gc();
   }
   return Deno.memoryUsage().heapUsed;

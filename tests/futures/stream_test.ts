@@ -6,7 +6,7 @@ import {
   TimeoutError,
   WorkerCrashedError,
 } from "../../lib/futures/mod.ts";
-import { assertAddsUp, forEachPool, poolTest, until } from "./_helpers.ts";
+import { assertAddsUp, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
 
 forEachPool("stream() gives what a generator yields, in order, and ends with it", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
@@ -101,6 +101,39 @@ forEachPool("stream() that is left rejects return() with what the generator thro
   await stream.next();
   await assertRejects(() => stream.return(), SyntaxError);
   assertEquals(await pool.submit((x: number) => x, 1), 1);
+});
+
+forEachPool("stream() that is left throws nothing that the generator threw ahead of its reader", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const stream = pool.stream(function* () {
+    yield 1;
+    throw new RangeError("too early");
+  });
+  assertEquals((await stream.next()).value, 1);
+  assertInstanceOf(await stream.future.exception(), RangeError);
+  assertEquals(await stream.return(), { done: true, value: undefined });
+});
+
+forEachPool("stream() that is left behind a long call ends, whether a worker has it or not", async (kind) => {
+  using gate = new Gate();
+  await using pool = kind.create({ maxWorkers: 1 });
+  const quick = function* (): Generator<number> {
+    yield 1;
+  };
+  // The pool takes both for quick ones, and hands them out ahead.
+  const holdOr = new Function("port", "id", `return port === 0 ? 0 : (${hold})(port, id);`) as typeof hold;
+  for (let n = 0; n < 50; n++) await Array.fromAsync(pool.stream(quick));
+  await Promise.all(Array.from({ length: 200 }, () => pool.submit(holdOr, 0, 0)));
+  const long = pool.submit(holdOr, gate.port, 0);
+  const streams = [1, 2, 3].map(() => pool.stream(quick));
+  for (let n = 0; n < 5; n++) await Promise.resolve();
+  const left = Promise.all(streams.map((stream) => stream.return()));
+  await gate.started(0);
+  await gate.open(0);
+  await left;
+  assertEquals(await long, 0);
+  assertEquals(await Array.fromAsync(pool.stream(quick)), [1]);
+  assertAddsUp(pool.statistics());
 });
 
 forEachPool("stream() that is left before it starts never runs", async (kind) => {
