@@ -59,19 +59,33 @@ export function assertNoWorkerLeft(): void {
   assertEquals([...liveWorkers].map((worker) => worker.name), [], "workers are left");
 }
 
-/** Fails if any child of this program is a zombie or lives. */
-export async function assertNoChildLeft(): Promise<void> {
+/** Notes the processes that a pool starts, for {@linkcode assertAllGone}. */
+export function pidsOf(pool: PoolExecutor): Set<number> {
+  const pids = new Set<number>();
+  pool.addEventListener("workerstart", ({ worker: { pid } }) => pid !== undefined && pids.add(pid));
+  return pids;
+}
+
+/** Fails if one of these children of the program lives or is a zombie. */
+export async function assertAllGone(pids: Iterable<number>): Promise<void> {
   if (Deno.build.os !== "linux") return;
-  const children = async () => {
-    const found: string[] = [];
-    for await (const { name } of Deno.readDir("/proc")) {
-      if (!/^\d+$/.test(name)) continue;
-      const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
-      if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(Deno.pid)) found.push(stat.slice(0, 60));
-    }
-    return found;
-  };
-  assertEquals(await children(), [], "children are left");
+  const left: string[] = [];
+  for (const pid of pids) {
+    const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+    // Its number may have gone to a process of somebody else.
+    if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(Deno.pid)) left.push(stat.slice(0, 60));
+  }
+  assertEquals(left, [], "children are left");
+}
+
+let made = 0;
+
+/**
+ * A function that returns its argument, and of which no pool has learnt yet that it is a quick one: its calls wait in
+ * the queue while a worker is busy, and are not handed out ahead.
+ */
+export function makeFresh(): (x: number) => number {
+  return new Function("x", `return x; // ${made++}`) as (x: number) => number;
 }
 
 /** A test of a pool: it sees to it that no worker is left. */

@@ -1,10 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Future, QueueFullError } from "../../lib/futures/mod.ts";
-import { assertAddsUp, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
-
-const same = (x: number): number => x;
+import { assertAddsUp, forEachPool, Gate, hold, makeFresh, poolTest, until } from "./_helpers.ts";
 
 forEachPool("submit() throws QueueFullError when maxQueue calls wait, and takes some again later", async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 1, maxQueue: 2 });
   const running = pool.submit(hold, gate.port, 0);
@@ -21,6 +20,7 @@ forEachPool("submit() throws QueueFullError when maxQueue calls wait, and takes 
 });
 
 forEachPool("submit() takes what the workers will run and maxQueue calls more before any has started", async (kind) => {
+  const same = makeFresh();
   await using pool = kind.create({ maxWorkers: 2, maxQueue: 3 });
   const futures = [1, 2, 3, 4, 5].map((n) => pool.submit(same, n));
   assertThrows(() => pool.submit(same, 6), QueueFullError);
@@ -28,6 +28,7 @@ forEachPool("submit() takes what the workers will run and maxQueue calls more be
 });
 
 forEachPool("submit() takes another call when one that waits was cancelled", async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 1, maxQueue: 1 });
   const running = pool.submit(hold, gate.port, 0);
@@ -43,6 +44,7 @@ forEachPool("submit() takes another call when one that waits was cancelled", asy
 });
 
 forEachPool(`submit() with onFull "wait" takes all calls, and room() says when there is some`, async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 1, maxQueue: 2, onFull: "wait" });
   await pool.room();
@@ -59,6 +61,7 @@ forEachPool(`submit() with onFull "wait" takes all calls, and room() says when t
 });
 
 forEachPool("room() lets many producers share a small queue, which refuses none of them", async (kind) => {
+  const same = makeFresh();
   await using pool = kind.create({ maxWorkers: 2, maxQueue: 4 });
   const order: number[] = [];
   const produce = async (producer: number) => {
@@ -74,6 +77,7 @@ forEachPool("room() lets many producers share a small queue, which refuses none 
 });
 
 forEachPool("room() passes on the room that a producer did not use", async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 1, maxQueue: 1 });
   const running = pool.submit(hold, gate.port, 0);
@@ -87,6 +91,7 @@ forEachPool("room() passes on the room that a producer did not use", async (kind
 });
 
 forEachPool("room() resolves when the pool is shut down, and submit() says so", async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   const pool = kind.create({ maxWorkers: 1, maxQueue: 1 });
   const running = pool.submit(hold, gate.port, 0);
@@ -102,6 +107,7 @@ forEachPool("room() resolves when the pool is shut down, and submit() says so", 
 });
 
 forEachPool("map() over an endless iterable needs no buffersize on a pool with maxQueue", async (kind) => {
+  const same = makeFresh();
   await using pool = kind.create({ maxWorkers: 2, maxQueue: 20 });
   let read = 0;
   function* naturals(): Generator<number> {
@@ -116,6 +122,7 @@ forEachPool("map() over an endless iterable needs no buffersize on a pool with m
 });
 
 forEachPool("map() over an endless async iterable reads no further than maxQueue ahead", async (kind) => {
+  const same = makeFresh();
   await using pool = kind.create({ maxWorkers: 2, maxQueue: 5 });
   let read = 0;
   async function* naturals(): AsyncGenerator<number> {
@@ -130,6 +137,7 @@ forEachPool("map() over an endless async iterable reads no further than maxQueue
 });
 
 forEachPool("map() waits its turn when others have filled the queue, and throws no QueueFullError", async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 1, maxQueue: 2 });
   const running = pool.submit(hold, gate.port, 0);
@@ -165,6 +173,7 @@ forEachPool("submitWith() with priority runs the higher one first, and takes bac
 });
 
 forEachPool("submitWith() refuses a priority that is no finite number", async (kind) => {
+  const same = makeFresh();
   await using pool = kind.create();
   for (const priority of [NaN, Infinity, "5" as never]) {
     assertThrows(() => pool.submitWith({ priority }, same, 1), RangeError, "as priority");
@@ -195,6 +204,7 @@ forEachPool("map() of many items does not keep another map, or a submit, from th
 });
 
 forEachPool("submitWith() with group lets two users take turns", async (kind) => {
+  const same = makeFresh();
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 1 });
   const running = pool.submit(hold, gate.port, 0);

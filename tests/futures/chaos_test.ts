@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { type Future, type PoolExecutor, WorkerCrashedError } from "../../lib/futures/mod.ts";
-import { assertAddsUp, assertNoChildLeft, forEachPool, LONG, until } from "./_helpers.ts";
+import { assertAddsUp, assertAllGone, forEachPool, LONG, pidsOf, until } from "./_helpers.ts";
 
 const TASKS = LONG ? 100_000 : 4000;
 const KILLS = LONG ? 1000 : 40;
@@ -71,8 +71,10 @@ async function heapUsed(): Promise<number | undefined> {
 }
 
 forEachPool(`submit() of ${TASKS} calls while ${KILLS} workers are killed settles each of them once`, async (kind) => {
+  let pids: Set<number>;
   {
     const pool = kind.create({ maxWorkers: WORKERS });
+    pids = pidsOf(pool);
     await pool.warmUp();
     // Of a program that has warmed up.
     let before: number | undefined;
@@ -133,5 +135,5 @@ forEachPool(`submit() of ${TASKS} calls while ${KILLS} workers are killed settle
     }
     await pool.shutdown();
   }
-  await assertNoChildLeft();
+  await assertAllGone(pids);
 });

@@ -8,7 +8,7 @@ import {
   reportProgress,
   WorkerCrashedError,
 } from "../../lib/futures/mod.ts";
-import { assertAddsUp, assertNoChildLeft, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
+import { assertAddsUp, assertAllGone, forEachPool, Gate, hold, pidsOf, poolTest, until } from "./_helpers.ts";
 
 const same = <T>(x: T): T => x;
 
@@ -33,9 +33,11 @@ async function besideOthers(
   victim: (pool: ProcessPoolExecutor) => Future<unknown>,
   check: (error: WorkerCrashedError) => void,
 ): Promise<void> {
+  let pids: Set<number>;
   {
     using gate = new Gate();
     await using pool = new ProcessPoolExecutor({ maxWorkers: 2, permissions: { net: ["127.0.0.1"] }, ...options });
+    pids = pidsOf(pool);
     const other = pool.submit(hold, gate.port, 0);
     await gate.started(0);
     const future = victim(pool);
@@ -55,7 +57,8 @@ async function besideOthers(
       workers: 2,
     });
   }
-  await assertNoChildLeft();
+  assert(pids.size >= 2);
+  await assertAllGone(pids);
 }
 
 poolTest(

@@ -165,11 +165,12 @@ poolTest("ProcessPoolExecutor.submit() lets no task give the outcome of another 
   assertAddsUp(pool.statistics());
 });
 
-poolTest("ProcessPoolExecutor.submit() survives a task that floods the pipe with more than maxResultSize", async () => {
-  await using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxResultSize: 2 ** 20 });
-  const before = Deno.memoryUsage().rss;
-  const error = await pool.submit(() => new Uint8Array(200 * 2 ** 20)).exception();
-  assertInstanceOf(error, WorkerCrashedError);
-  assert(Deno.memoryUsage().rss - before < 100 * 2 ** 20);
-  assertEquals(await pool.submit(same, 1), 1);
-});
+poolTest(
+  "ProcessPoolExecutor.submit() ends a child that floods the pipe with more than maxResultSize, and goes on",
+  async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxResultSize: 2 ** 20 });
+    const error = await pool.submit(() => new Uint8Array(200 * 2 ** 20)).exception();
+    assertInstanceOf(error, WorkerCrashedError);
+    assertEquals(await pool.submit(same, 1), 1);
+  },
+);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Histogram, type PoolStatistics, type WorkerInfo } from "../../lib/futures/mod.ts";
-import { assertAddsUp, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
+import { assertAddsUp, forEachPool, Gate, hold, makeFresh, poolTest, until } from "./_helpers.ts";
 
 /** The counts that are not 0. */
 function counts(statistics: PoolStatistics): Record<string, number> {
@@ -17,9 +17,10 @@ forEachPool("statistics() adds up through all that can become of a call", async 
   const running = pool.submit(hold, gate.port, 0);
   await gate.started(0);
   assertEquals(counts(pool.statistics()), { submitted: 1, running: 1 });
-  const futures = [1, 2, 3].map((n) => pool.submit((n: number) => n, n));
+  const same = makeFresh();
+  const futures = [1, 2, 3].map((n) => pool.submit(same, n));
   const controller = new AbortController();
-  const aborted = pool.submitWith({ signal: controller.signal }, () => 1);
+  const aborted = pool.submitWith({ signal: controller.signal }, same, 1);
   assertEquals(counts(pool.statistics()), { submitted: 5, running: 1, queued: 4 });
   futures[0]!.cancel();
   assertEquals(counts(pool.statistics()), { submitted: 5, running: 1, queued: 3, cancelled: 1 });
@@ -80,7 +81,8 @@ forEachPool("statistics() adds up after killing, shutting down with cancelFuture
     const pool = kind.create({ maxWorkers: 1 });
     const running = pool.submit(hold, gate.port, 0);
     await gate.started(0);
-    const futures = Array.from({ length: 100 }, () => pool.submit(() => 1));
+    const same = makeFresh();
+    const futures = Array.from({ length: 100 }, () => pool.submit(same, 1));
     const down = pool.shutdown({ cancelFutures: true });
     assertEquals(futures.every((future) => future.cancelled()), true);
     assertEquals(counts(pool.statistics()), { submitted: 101, running: 1, cancelled: 100 });
