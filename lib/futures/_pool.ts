@@ -18,8 +18,8 @@ import { type BrokenExecutorError, RuntimeError, TimeoutError, WorkerCrashedErro
 import type { ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
 import { PoolWorker } from "./_pool_worker.ts";
-import { assertCloneable, notCloneable } from "./_not_cloneable.ts";
-import { Task } from "./_task.ts";
+import { assertCloneable, cloneContext, notCloneable } from "./_not_cloneable.ts";
+import { Task, type TaskSettings } from "./_task.ts";
 import type { Transport, TransportEvents } from "./_transport.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
@@ -124,12 +124,20 @@ export class Pool {
       throw new this.#settings.Broken(this.#broken.message, { cause: this.#broken.cause });
     }
     if (this.#shutDown) throw new RuntimeError("Cannot schedule new futures after shutdown");
-    const { signal, timeout, transfer } = options;
+    const { signal, timeout, transfer, context } = options;
     signal?.throwIfAborted();
     const limit = toMilliseconds(timeout, "timeout");
     if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
     const ref = functionRef(fn);
-    const task = new Task({ ref, isChunk, transfer: transfer ?? [], timeout: limit, signal }, args, this.#onCancel);
+    const settings: TaskSettings = {
+      ref,
+      isChunk,
+      transfer: transfer ?? [],
+      timeout: limit,
+      signal,
+      context: context && cloneContext(ref.name, context, this.#settings.toProcess),
+    };
+    const task = new Task(settings, args, this.#onCancel);
     this.#addModule(ref);
     if (signal !== undefined) this.#listen(signal, task);
     this.#queue.push(task);

@@ -15,6 +15,8 @@ export interface TaskSettings {
   /** Milliseconds, from the start of the call. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
+  /** What goes along beside the arguments. */
+  readonly context: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** The future of a call, and what its pool has to know of it. */
