@@ -72,7 +72,8 @@ export interface RunInExecutorOptions extends Omit<SubmitOptions, "context"> {
    * What becomes of a call that runs when nobody waits for it any more, as its future was cancelled: `true` leaves it to
    * itself, as CPython does; `false` stops it as {@linkcode SubmitOptions.signal} does. A child process is killed. A
    * thread is told ({@linkcode checkCancelled}, {@linkcode taskSignal}) and gets no more calls. Either way who waited
-   * goes on at once, since a thread may never end, and a call that has not started never runs.
+   * goes on at once, since a thread may never end. A call that has not started never runs, except with `true` one that
+   * a child process has been handed ahead, of which `cancel()` cannot tell.
    * @default {true}
    */
   abandon?: boolean | undefined;

@@ -19,7 +19,7 @@ import type { ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
 import { PoolWorker } from "./_pool_worker.ts";
 import { assertCloneable, cloneContext, notCloneable } from "./_not_cloneable.ts";
-import { Task, type TaskSettings } from "./_task.ts";
+import { Task } from "./_task.ts";
 import type { Transport, TransportEvents } from "./_transport.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
@@ -129,15 +129,8 @@ export class Pool {
     const limit = toMilliseconds(timeout, "timeout");
     if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
     const ref = functionRef(fn);
-    const settings: TaskSettings = {
-      ref,
-      isChunk,
-      transfer: transfer ?? [],
-      timeout: limit,
-      signal,
-      context: context && cloneContext(ref.name, context, this.#settings.toProcess),
-    };
-    const task = new Task(settings, args, this.#onCancel);
+    const task = new Task({ ref, isChunk, transfer: transfer ?? [], timeout: limit, signal }, args, this.#onCancel);
+    if (context) task.context = cloneContext(ref.name, context, this.#settings.toProcess);
     this.#addModule(ref);
     if (signal !== undefined) this.#listen(signal, task);
     this.#queue.push(task);
@@ -462,6 +455,7 @@ export class Pool {
   #over(task: Task): void {
     const { signal } = task.settings;
     task.args = [];
+    task.context = undefined;
     if (signal !== undefined) this.#unlisten(signal, task);
     if (--this.#pending === 0) {
       clearTimeout(this.#watching);

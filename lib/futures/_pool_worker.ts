@@ -65,7 +65,7 @@ export class PoolWorker {
     for (const { settings: { ref } } of tasks) this.#define(ref);
     this.transport.send(
       this.#next,
-      tasks.map(({ settings: { ref, isChunk, context }, args }) =>
+      tasks.map(({ settings: { ref, isChunk }, args, context }) =>
         [isChunk ? -ref.id : ref.id, context === undefined ? args : { args, context }] as const
       ),
       transfer,

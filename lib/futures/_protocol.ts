@@ -109,8 +109,8 @@ export type ToWorker =
   ]
   | readonly ["define", Definition]
   /**
-   * Ids and what was {@linkcode Given} in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes
-   * three times as long.
+   * Ids and what was {@linkcode Given} in turn, for the sequence numbers from `first` on. Flat, as a clone of many small
+   * arrays takes three times as long.
    */
   | readonly ["run", first: number, calls: readonly unknown[]]
   /** Nobody waits for the running call any more. */

@@ -622,3 +622,19 @@ loopTest("AsyncItems is what aiter() makes", () => {
   assert(aiter(ReadableStream.from([])) instanceof AsyncItems);
   return Promise.resolve();
 });
+
+loopTest("AsyncItems of a stream passes on whatever it fails with", async () => {
+  for (const reason of [undefined, null, "text", new CancelledError("of the stream")]) {
+    const { stream, controller } = manualStream<number>();
+    const items = aiter(stream);
+    controller.error(reason);
+    let thrown: { error: unknown } | undefined;
+    try {
+      await items.more();
+    } catch (error) {
+      thrown = { error };
+    }
+    assertStrictEquals(thrown!.error, reason);
+    assertEquals([await items.more(), stream.locked], [false, false]);
+  }
+});

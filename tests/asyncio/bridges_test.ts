@@ -37,6 +37,7 @@ import {
   Executor,
   Future as CallFuture,
   NotCloneableError,
+  ProcessPoolExecutor,
   type SubmitOptions,
   taskContext,
 } from "../../lib/futures/mod.ts";
@@ -169,6 +170,21 @@ forEachPool("runInExecutorWith({ abandon: false }) stops a running call when it 
     await assertRejects(async () => await task, CancelledError, "enough");
     // The gate is closed, and the only worker held at it: another one has taken its place.
     assertEquals(await loop.runInExecutor(pool, double, 21), 42);
+  });
+});
+
+poolTest("runInExecutorWith({ abandon: false }) kills the process of a running call", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await run(async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { net: ["127.0.0.1"] } });
+    const call = getRunningLoop().runInExecutorWith({ abandon: false }, pool, hold, listener.addr.port, 1);
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(4));
+    call.cancel();
+    await assertRejects(async () => await call, CancelledError);
+    // Only the end of the process closes its side.
+    const end = await connection.read(new Uint8Array(1)).catch((error) => error);
+    assert(end === null || end instanceof Deno.errors.ConnectionReset);
   });
 });
 
