@@ -35,7 +35,7 @@ export class StopAsyncIteration extends Error {
 export interface AsyncItemsOptions {
   /**
    * Of a stream: whether it is only let go of at the end, so that somebody else may read on, where else it is cancelled.
-   * As in `stream.values()`.
+   * As in `stream.values()`. A chunk that came in the very moment in which the wait for it was cancelled is not put back.
    * @default {false}
    */
   preventCancel?: boolean | undefined;
