@@ -399,6 +399,7 @@ function itemsOf<T>(iterator: AsyncIterator<T>): AsyncItems<T> {
  */
 export function aiter<T>(source: AsyncIterable<T> | ReadableStream<T>, options: AsyncItemsOptions = {}): AsyncItems<T> {
   if (source instanceof AsyncItems) return source;
+  if (givesItems<T>(source)) return source._items();
   if (source instanceof ReadableStream) {
     return new AsyncItems<T>(new StreamSource<T>(source, options.preventCancel ?? false));
   }
@@ -408,6 +409,11 @@ export function aiter<T>(source: AsyncIterable<T> | ReadableStream<T>, options: 
     );
   }
   return itemsOf(source[Symbol.asyncIterator]());
+}
+
+/** Whether it is of this library: then a wait that is cancelled does not end it, as it would an async generator. */
+function givesItems<T>(source: unknown): source is { _items(): AsyncItems<T> } {
+  return typeof source === "object" && source !== null && "_items" in source;
 }
 
 const next = coroutine(function* anext(

@@ -41,7 +41,7 @@ export * from "./eager.ts";
 export * from "./ensure_future.ts";
 export * from "./event.ts";
 export * from "./event_loop.ts";
-export * from "./events.ts";
+export * from "./event_target.ts";
 export {
   type BlockedTask,
   BrokenBarrierError,
