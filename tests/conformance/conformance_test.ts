@@ -13,5 +13,5 @@ Deno.test("every recorded program has CPython's trace, event by event", async ()
     }
     seed++;
   }
-  assertEquals(seed, 3000);
+  assertEquals(seed, 6000);
 });

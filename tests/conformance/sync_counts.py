@@ -1,5 +1,5 @@
 """Counts what the programs that it reads, one JSON text a line, do to locks and the like: how often each statement, operation and action ran, and how
-often the states were reached that are hard to get right. CPython 3.13 or newer.
+often the states were reached that are hard to get right. CPython 3.13 or newer. `programs.ts` prints the programs.
 """
 import asyncio
 import collections
@@ -23,10 +23,20 @@ def waiting_place(frame):
     return place
 
 
+def barrier_of(frame):
+    """The barrier that a future is made for, if any."""
+    while frame is not None:
+        if frame.f_code.co_qualname == "Barrier.wait":
+            return frame.f_locals["self"]
+        frame = frame.f_back
+    return None
+
+
 class Watched(asyncio.Future):
-    def __init__(self, loop, place):
+    def __init__(self, loop, place, barrier):
         super().__init__(loop=loop)
         self.place = place
+        self.barrier = barrier
         self.cancels = 0
         counts["waits", place] += 1
 
@@ -43,6 +53,8 @@ class Watched(asyncio.Future):
         self.cancels += 1
         if self.cancels == 2:
             counts["cancelled twice", self.place] += 1
+        if self.barrier is not None:
+            counts["barrier", "waiter cancelled while " + self.barrier._state.value] += 1
         if not self.done():
             counts["cancelled while waiting", self.place] += 1
         elif not self.cancelled():
@@ -53,7 +65,7 @@ class Watched(asyncio.Future):
 def create_future(self):
     frame = sys._getframe(1)
     if frame.f_code.co_filename.endswith(("asyncio/locks.py", "asyncio/queues.py")):
-        return Watched(self, waiting_place(frame))
+        return Watched(self, waiting_place(frame), barrier_of(frame))
     return asyncio.Future(loop=self)
 
 
@@ -77,9 +89,6 @@ def barrier_wait(wait):
             return await wait(self)
         except asyncio.BrokenBarrierError:
             counts["barrier", "broken while waiting" if fills and state == "filling" else "found broken"] += 1
-            raise
-        except asyncio.CancelledError:
-            counts["barrier", "cancelled when it had become " + self._state.value] += 1
             raise
     return counted
 

@@ -83,6 +83,27 @@ export class Sync {
     return [primitive.locked()];
   }
 
+  #statistics(target: string): unknown[] {
+    const primitive = this.#primitives[target];
+    const statistics = primitive.statistics();
+    switch (target[0]) {
+      case "c":
+        return [statistics.tasksWaiting, statistics.lock.locked, statistics.lock.tasksWaiting];
+      case "q":
+        return [
+          primitive.maxsize,
+          statistics.size,
+          statistics.unfinished,
+          statistics.gettersWaiting,
+          statistics.puttersWaiting,
+        ];
+      case "b":
+        return [statistics.parties, statistics.tasksWaiting, statistics.broken];
+      default:
+        return [statistics.locked ?? statistics.set ?? statistics.value, statistics.tasksWaiting];
+    }
+  }
+
   /** Items are all different, so that each can be followed; some of a priority queue are equal and the same. */
   #nextItem(target: string): number {
     const n = ++this.#items;
@@ -168,7 +189,7 @@ export class Sync {
         return waiting.length > 0 ? waiting[args[1] % waiting.length]!.task.cancel(args[2]) : null;
       }
       case "look":
-        return target[0] === "q" ? primitive.maxsize : target[0] === "b" ? primitive.parties : null;
+        return this.#statistics(target);
       default:
         throw new Error(`Cannot run action ${kind}`);
     }

@@ -93,7 +93,7 @@ export class SyncVocabulary {
 
   /** An operation, on its own: with no lock held. */
   operation(target = this.#choose.pick(this.#targets)): Operation {
-    const { below, pick, chance } = this.#choose;
+    const { pick } = this.#choose;
     switch (target[0]) {
       case "e":
         return ["waitEvent", target];
@@ -103,7 +103,7 @@ export class SyncVocabulary {
           () => ["waitNotified", target],
           () => ["waitHolding", target],
           () => ["waitHolding", target],
-          () => ["waitUntil", target, below(2), 1 + below(4), chance(0.1) ? 1 + below(4) : -1],
+          () => this.#waitUntil(target),
         ])();
       case "b":
         return [pick(["arrive", "arrive", "arrive", "arrive", "arrive", "arrive", "reset", "abort"]), target];
@@ -112,6 +112,11 @@ export class SyncVocabulary {
       default:
         return ["acquire", target];
     }
+  }
+
+  #waitUntil(target: string): Operation {
+    const { below, chance } = this.#choose;
+    return ["waitUntil", target, below(2), 1 + below(4), chance(0.1) ? 1 + below(4) : -1];
   }
 
   /** An action for a callback or a task. */
@@ -205,8 +210,8 @@ export class SyncVocabulary {
         ]),
       () => ["do", [["look", target]]],
     ];
-    const special = this.#special(target, inner);
-    return pick(special.length > 0 && chance(0.65) ? special : common)();
+    const scenes = this.#scenes(target, inner);
+    return pick(scenes.length > 0 && chance(0.65) ? scenes : common)();
   }
 
   /** `make` of an operation. If that takes a lock, a callback will release it; if it needs one, mostly one is held. */
@@ -215,7 +220,7 @@ export class SyncVocabulary {
     const made = this.operation(target);
     const statement = make(made);
     if (made[0] === "acquire" && chance(0.9)) {
-      return ["loop", 1, [["later", 1 + below(4), ["do", [["release", target]]]], statement]];
+      return block(["later", 1 + below(4), ["do", [["release", target]]]], statement);
     }
     if ((made[0] === "waitNotified" || made[0] === "waitUntil") && statement[0] !== "launch" && chance(0.8)) {
       return ["with", target, [statement]];
@@ -223,124 +228,190 @@ export class SyncVocabulary {
     return statement;
   }
 
-  #special(target: string, inner: () => Statement[]): (() => Statement)[] {
-    const { below, chance, delay, limit, pick } = this.#choose;
-    const pause = (): Statement => ["sleep", delay()];
-    const guards: (() => Statement)[] = [
-      () => ["with", target, inner()],
-      () => ["with", target, [pause()]],
-      () => ["with", target, [["sleep", 1 + below(3)], this.action(target) as Statement]],
-      () => ["guarded", target, inner()],
-      () => ["guarded", target, [pause(), ["do", [this.#cancelling(target)]]]],
-      // Two want it, the first has it, and is cancelled.
-      () => ["loop", 1, [
-        ["with", target, [["launch", ["acquire", target], 0], ["launch", ["acquire", target], 0], ["sleep", 0]]],
-        ["do", [this.#cancelling(target, "acquire")]],
-        ["later", 1, ["do", [["release", target], ...(chance(0.5) ? [this.#cancelling(target, "acquire")] : [])]]],
-        ["later", 2, ["do", [["release", target]]]],
-      ]],
-    ];
+  /** Blocks that bring about what is rare otherwise. */
+  #scenes(target: string, inner: () => Statement[]): (() => Statement)[] {
     switch (target[0]) {
       case "l":
-        return guards;
+        return this.#guards(target, inner);
       case "s":
-        return [...guards, () => ["do", [["release", target], ["release", target]]], guards.at(-1)!];
-      case "c": {
-        const telling = (): Statement => ["do", [["count", target, below(2)], pick(this.#notifying(target))]];
-        const launching = (): Statement => ["launch", ["waitHolding", target], 0];
-        const waiting = (): Statement => {
-          const kind = pick(["waitNotified", "waitUntil"]);
-          const made: Operation = kind === "waitUntil"
-            ? [kind, target, below(2), 1 + below(4), chance(0.1) ? 1 + below(4) : -1]
-            : [kind, target];
-          return pick<Statement>([["operate", made, below(2)], ["operate", made, 1], ["within", limit(), made]]);
-        };
-        return [
-          pick(guards),
-          () => ["with", target, [waiting()]],
-          () => ["with", target, [waiting()]],
-          () => ["with", target, [waiting(), pause()]],
-          () => ["with", target, [["operate", ["waitNotified", target], 0], telling()]],
-          () => ["with", target, [telling()]],
-          () => ["with", target, [telling(), pause()]],
-          // The waiters have been told and cannot have the lock yet: they are cancelled while they ask for it again.
-          () => ["with", target, [
-            telling(),
-            ["sleep", 0],
-            ["do", [this.#cancelling(target, "wait")]],
-            ["sleep", below(2)],
-            ["do", [this.#cancelling(target, "wait")]],
-          ]],
-          () => ["loop", 1, [
-            launching(),
-            ["sleep", below(2)],
-            ["with", target, [telling(), ["do", [this.#cancelling(target, "wait")]], ["sleep", below(2)]]],
-          ]],
-          () => ["loop", 1, [launching(), launching(), ["sleep", below(2)], ["with", target, [telling()]]]],
-          // One of them has just been given the lock when it is cancelled.
-          () => ["loop", 1, [
-            launching(),
-            ["sleep", below(2)],
-            ["with", target, [telling(), ["sleep", below(2)]]],
-            ["do", [this.#cancelling(target, "wait")]],
-          ]],
-          () => ["loop", 1, [
-            launching(),
-            ["later", 1, ["do", [["release", target], this.#cancelling(target, "wait")]]],
-            ["guarded", target, [telling(), ["sleep", 2]]],
-          ]],
-        ];
-      }
+        return this.#semaphoreScenes(target, inner);
+      case "c":
+        return this.#conditionScenes(target, inner);
       case "b":
-        return [
-          ...Array(4).fill(() => ["operate", ["arrive", target], below(2)]),
-          () => ["within", 1 + below(5), ["arrive", target]],
-          () => ["launch", ["arrive", target], 0],
-          () => ["launch", [pick(["abort", "reset", "reset"]), target], 0],
-          () => ["operate", [pick(["abort", "reset", "reset"]), target], 0],
-          () => ["loop", 1, [
-            ...Array.from({ length: 1 + below(3) }, (): Statement => ["launch", ["arrive", target], 0]),
-            ...Array.from({ length: below(4) }, (): Statement => ["sleep", 0]),
-            ["launch", [pick(["abort", "reset", "reset"]), target], 0],
-            ...Array.from({ length: below(3) }, (): Statement => ["sleep", 0]),
-            ["do", [this.#cancelling(target, "arrive")]],
-            ["launch", ["reset", target], 0],
-          ]],
-          // Everybody has come, or is sent away, and one of them is cancelled on the way out.
-          () => ["loop", 1, [
-            ...Array.from({ length: below(3) }, (): Statement => ["launch", ["arrive", target], 0]),
-            ["launch", [pick(["arrive", "arrive", "abort", "reset"]), target], 0],
-            ...Array.from({ length: 1 + below(2) }, (): Statement => ["sleep", 0]),
-            ["do", [this.#cancelling(target, "arrive")]],
-          ]],
-        ];
+        return this.#barrierScenes(target);
       case "q":
-        return [
-          () => ["produce", target, 2 + below(5), pick([null, null, 0, 1])],
-          () => ["produce", target, 1 + below(4), pick([null, 0, 1])],
-          () => ["consume", target, 1 + below(4), pick([null, 0, 1]), below(2)],
-          () => ["consume", target, 1 + below(4), pick([null, 0, 1]), below(2)],
-          () => ["within", 1 + below(5), ["join", target]],
-          () => ["later", 4 + below(8), ["do", [["shutdown", target, below(2)]]]],
-          // Somebody waits for an item or for room, has it, and is cancelled.
-          () => ["loop", 1, [
-            ["launch", ["get", target], 0],
-            ["sleep", 0],
-            ["do", [["putNowait", target], this.#cancelling(target, "get"), ["look", target]]],
-          ]],
-          ...Array(4).fill(() => ["loop", 1, [
-            ["launch", ["put", target], 0],
-            ["launch", ["put", target], 0],
-            ["sleep", 0],
-            ["do", [["getNowait", target], this.#cancelling(target, "put"), ["look", target]]],
-          ]]),
-        ];
+        return this.#queueScenes(target);
       default:
         return [];
     }
   }
 
-  #notifying(target: string): Action[] {
-    return [["notify", target, 1], ["notify", target, 2], ["notifyAll", target]];
+  /** With it acquired, in both forms. */
+  #guards(target: string, inner: () => Statement[]): (() => Statement)[] {
+    const { below, chance, delay } = this.#choose;
+    return [
+      () => ["with", target, inner()],
+      () => ["with", target, [["sleep", delay()]]],
+      () => ["with", target, [["sleep", 1 + below(3)], this.action(target) as Statement]],
+      () => ["guarded", target, inner()],
+      () => ["guarded", target, [["sleep", delay()], ["do", [this.#cancelling(target)]]]],
+      // Two want it, the first has it, and is cancelled.
+      () =>
+        block(
+          ["with", target, [...launches("acquire", target, 2), ["sleep", 0]]],
+          ["do", [this.#cancelling(target, "acquire")]],
+          ["later", 1, ["do", [["release", target], ...(chance(0.5) ? [this.#cancelling(target, "acquire")] : [])]]],
+          ["later", 2, ["do", [["release", target]]]],
+        ),
+    ];
   }
+
+  #semaphoreScenes(target: string, inner: () => Statement[]): (() => Statement)[] {
+    const { below } = this.#choose;
+    const releases = (count: number): unknown[] => ["do", Array(count).fill(["release", target])];
+    const guards = this.#guards(target, inner);
+    return [
+      ...guards,
+      guards.at(-1)!,
+      () => releases(2) as Statement,
+      // Several are released at once, while newcomers are on their way who have to let the others go first.
+      () =>
+        block(
+          ...launches("acquire", target, 2),
+          ["sleep", 0],
+          ...launches("acquire", target, 2 + below(2)),
+          releases(2 + below(2)) as Statement,
+          ["later", 1, releases(2)],
+          ["later", 2, releases(2)],
+        ),
+    ];
+  }
+
+  #conditionScenes(target: string, inner: () => Statement[]): (() => Statement)[] {
+    const { below, delay, limit, pick } = this.#choose;
+    const notifying = (): Action => pick([["notify", target, 1], ["notify", target, 2], ["notifyAll", target]]);
+    const telling = (): Statement => ["do", [["count", target, below(2)], notifying()]];
+    const waiting = (): Statement => {
+      const made = pick([() => ["waitNotified", target] as Operation, () => this.#waitUntil(target)])();
+      return pick<Statement>([["operate", made, below(2)], ["operate", made, 1], ["within", limit(), made]]);
+    };
+    const cancelling = (): Statement => ["do", [this.#cancelling(target, "wait")]];
+    return [
+      pick(this.#guards(target, inner)),
+      () => ["with", target, [waiting()]],
+      () => ["with", target, [waiting()]],
+      () => ["with", target, [waiting(), ["sleep", delay()]]],
+      () => ["with", target, [["operate", ["waitNotified", target], 0], telling()]],
+      () => ["with", target, [telling()]],
+      () => ["with", target, [telling(), ["sleep", delay()]]],
+      // The waiters have been told and cannot have the lock yet: they are cancelled while they ask for it again.
+      () => ["with", target, [telling(), ["sleep", 0], cancelling(), ["sleep", below(2)], cancelling()]],
+      () =>
+        block(
+          ...launches("waitHolding", target, 1),
+          ["sleep", below(2)],
+          ["with", target, [telling(), cancelling(), ["sleep", below(2)]]],
+        ),
+      () => block(...launches("waitHolding", target, 2), ["sleep", below(2)], ["with", target, [telling()]]),
+      // One of them has just been given the lock when it is cancelled.
+      () =>
+        block(
+          ...launches("waitHolding", target, 1),
+          ["sleep", below(2)],
+          ["with", target, [telling(), ["sleep", below(2)]]],
+          cancelling(),
+        ),
+      () =>
+        block(
+          ...launches("waitHolding", target, 1),
+          ["later", 1, ["do", [["release", target], this.#cancelling(target, "wait")]]],
+          ["guarded", target, [telling(), ["sleep", 2]]],
+        ),
+    ];
+  }
+
+  #barrierScenes(target: string): (() => Statement)[] {
+    const { below, pick } = this.#choose;
+    const ending = (): string => pick(["abort", "reset"]);
+    return [
+      ...Array(4).fill(() => ["operate", ["arrive", target], below(2)]),
+      () => ["within", 1 + below(5), ["arrive", target]],
+      () => ["launch", ["arrive", target], 0],
+      () => ["launch", [ending(), target], 0],
+      () => ["operate", [ending(), target], 0],
+      () =>
+        block(
+          ...launches("arrive", target, 1 + below(3)),
+          ...turns(below(4)),
+          ...launches(ending(), target, 1),
+          ...turns(below(3)),
+          ["do", [this.#cancelling(target, "arrive")]],
+          ...launches("reset", target, 1),
+        ),
+      // Everybody has come, or is sent away, and one of them is cancelled on the way out.
+      () =>
+        block(
+          ...launches("arrive", target, below(3)),
+          ...launches(pick(["arrive", "abort", "abort", "reset"]), target, 1),
+          ...turns(1 + below(2)),
+          ["do", [this.#cancelling(target, "arrive")]],
+        ),
+    ];
+  }
+
+  #queueScenes(target: string): (() => Statement)[] {
+    const { below, pick } = this.#choose;
+    const look: Action = ["look", target];
+    const another = (kind: string): Action => ["cancelWaiting", target, kind, 1 + below(2), null];
+    return [
+      () => ["produce", target, 2 + below(5), pick([null, null, 0, 1])],
+      () => ["produce", target, 1 + below(4), pick([null, 0, 1])],
+      () => ["consume", target, 1 + below(4), pick([null, 0, 1]), below(2)],
+      () => ["consume", target, 1 + below(4), pick([null, 0, 1]), below(2)],
+      () => ["within", 1 + below(5), ["join", target]],
+      () => ["later", 4 + below(8), ["do", [["shutdown", target, below(2)]]]],
+      // Somebody joins, and there is a new item before he goes on.
+      () =>
+        block(
+          ["do", [["putNowait", target]]],
+          ...launches("join", target, 1),
+          ["sleep", 0],
+          ["do", [["getNowait", target], ["taskDone", target], ["putNowait", target], look]],
+        ),
+      // Done before it was got, and dropped.
+      () => ["do", [["putNowait", target], ["taskDone", target], ["putNowait", target], ["shutdown", target, 1]]],
+      // Somebody waits for an item or for room, has it, and is cancelled.
+      () =>
+        block(
+          ...launches("get", target, 1),
+          ["sleep", 0],
+          ["do", [["putNowait", target], this.#cancelling(target, "get"), look]],
+        ),
+      ...Array(4).fill(() =>
+        block(
+          ...launches("put", target, 2),
+          ["sleep", 0],
+          ["do", [["getNowait", target], this.#cancelling(target, "put"), look]],
+        )
+      ),
+      // One has it, and another is cancelled.
+      () => block(...launches("get", target, 3), ["sleep", 0], ["do", [["putNowait", target], another("get"), look]]),
+      () => block(...launches("put", target, 4), ["sleep", 0], ["do", [["getNowait", target], another("put"), look]]),
+    ];
+  }
+}
+
+/** Several statements as one. */
+function block(...statements: Statement[]): Statement {
+  return ["loop", 1, statements];
+}
+
+/** So many tasks that do the same. */
+function launches(kind: string, target: string, count: number): Statement[] {
+  return Array(count).fill(["launch", [kind, target], 0]);
+}
+
+/** Lets the others have so many turns. */
+function turns(count: number): Statement[] {
+  return Array(count).fill(["sleep", 0]);
 }

@@ -20,6 +20,10 @@ FAMILIES = {
 }
 
 
+def waiting(futures):
+    return sum(not future.done() for future in futures or ())
+
+
 class Sync:
     def __init__(self, host, primitives):
         self.host = host
@@ -39,6 +43,21 @@ class Sync:
         if target[0] == "q":
             return [primitive.qsize(), primitive.empty(), primitive.full()]
         return [primitive.locked()]
+
+    def statistics(self, target):
+        """What Skein's `statistics()` tells, from the inside of CPython's."""
+        primitive = self.primitives[target]
+        if target[0] == "l":
+            return [primitive.locked(), waiting(primitive._waiters)]
+        if target[0] == "c":
+            return [waiting(primitive._waiters), primitive.locked(), waiting(primitive._lock._waiters)]
+        if target[0] == "e":
+            return [primitive.is_set(), waiting(primitive._waiters)]
+        if target[0] == "s":
+            return [primitive._value, waiting(primitive._waiters)]
+        if target[0] == "b":
+            return [primitive.parties, primitive.n_waiting, primitive.broken]
+        return [primitive.maxsize, primitive.qsize(), primitive._unfinished_tasks, waiting(primitive._getters), waiting(primitive._putters)]
 
     def next_item(self, target):
         """Items are all different, so that each can be followed; some of a priority queue are equal and the same."""
@@ -116,7 +135,7 @@ class Sync:
         if kind == "cancelWaiting":
             waiting = [task for task, kind in self.waiting[target] if kind.startswith(args[0]) and not task.done()]
             return waiting[args[1] % len(waiting)].cancel(args[2]) if waiting else None
-        return {"q": lambda: primitive.maxsize, "b": lambda: primitive.parties}.get(target[0], lambda: None)()
+        return self.statistics(target)
 
     @contextlib.contextmanager
     def tracked(self, kind, target):
