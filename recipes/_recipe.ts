@@ -6,6 +6,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { setColorEnabled } from "@std/fmt/colors";
 import { EventLoop, KeyboardInterrupt } from "../lib/asyncio/mod.ts";
+import { BrokenExecutorError } from "../lib/futures/mod.ts";
 import { VirtualClock } from "../lib/testing/mod.ts";
 
 /** An option of a recipe, and how its text is read. Those that have no `takes` are either given or not. */
@@ -75,7 +76,7 @@ export async function runRecipe<O extends Record<string, Option<unknown>>>(
       console.error(error.message);
       return error.exitCode;
     }
-    if (error instanceof Deno.errors.NotCapable) {
+    if (error instanceof Deno.errors.NotCapable || error instanceof BrokenExecutorError) {
       console.error(error.message);
       return 1;
     }
@@ -105,6 +106,15 @@ export function wholeNumber<D extends number | undefined>(
   };
 }
 
+/** An option that takes text, such as `example`. */
+export function text(
+  what: string,
+  { sign, example, like = (text) => text !== "" }: { sign: string; example: string; like?: (text: string) => boolean },
+): Option<string | undefined> {
+  const parse = (text: string): string | undefined => like(text) ? text : undefined;
+  return { what, sign, takes: `a ${sign}, such as ${example}`, otherwise: undefined, parse };
+}
+
 /** An option that takes some of a few words. */
 export function someOf<const W extends string>(what: string, words: readonly W[]): Option<readonly W[]> {
   return {
@@ -114,7 +124,9 @@ export function someOf<const W extends string>(what: string, words: readonly W[]
     otherwise: words,
     parse: (text) => {
       const asked = text.split(",");
-      return asked.every((word) => words.includes(word as W)) ? words.filter((word) => asked.includes(word)) : undefined;
+      return asked.every((word) => words.includes(word as W))
+        ? words.filter((word) => asked.includes(word))
+        : undefined;
     },
   };
 }
@@ -212,12 +224,12 @@ export function makeLoop(virtual: boolean): EventLoop {
  * Waits for `work`, or throws a {@linkcode KeyboardInterrupt} at Ctrl-C. `asyncio.run()` does that by itself; this is for
  * work without a loop.
  */
-export async function untilInterrupted<T>(work: Promise<T>): Promise<T> {
+export async function untilInterrupted<T>(work: () => Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const interrupt = (): void => reject(new KeyboardInterrupt());
   Deno.addSignalListener("SIGINT", interrupt);
   try {
-    return await Promise.race([work, promise]);
+    return await Promise.race([work(), promise]);
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
   }
