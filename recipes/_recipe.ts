@@ -137,6 +137,7 @@ export const VIRTUAL: Option<boolean> = flag("wait for nothing: the time is virt
 /** `--seed`. */
 export const SEED: Option<number | undefined> = wholeNumber("make chance the same each time", {
   from: 0,
+  upTo: 2 ** 32 - 1,
   otherwise: undefined,
 });
 

@@ -66,8 +66,9 @@ export function main(args: string[]): Promise<number> {
     },
     run: async ({ n1, n2, swap, virtual }) => {
       await run(function* () {
-        const future1 = getRunningLoop().createFuture<string>();
-        const future2 = getRunningLoop().createFuture<string>();
+        const loop = getRunningLoop();
+        const future1 = loop.createFuture<string>();
+        const future2 = loop.createFuture<string>();
         const tasks = [
           createTask(firstCoroutine(future1, n1, swap ? 3 : 4)),
           createTask(secondCoroutine(future2, n2, swap ? 4 : 3)),
