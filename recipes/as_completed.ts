@@ -16,7 +16,8 @@
  */
 
 import { asCompleted, getRunningLoop, run, sleep } from "../lib/asyncio/mod.ts";
-import { makeLoop, makeRandint, runRecipe, SEED, text, VIRTUAL, wholeNumber } from "./_recipe.ts";
+import { SEED, text, VIRTUAL, wholeNumber } from "./_options.ts";
+import { makeLoop, makeRandint, runRecipe } from "./_recipe.ts";
 
 async function fetchAsync(pid: number, url: string, seconds: number, signal: AbortSignal): Promise<string> {
   const start = getRunningLoop().time();

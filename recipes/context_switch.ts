@@ -17,7 +17,8 @@
 
 import { bold } from "@std/fmt/colors";
 import { gather, getRunningLoop, run, sleep } from "../lib/asyncio/mod.ts";
-import { makeLoop, makeRandint, runRecipe, SEED, VIRTUAL, wholeNumber } from "./_recipe.ts";
+import { SEED, VIRTUAL, wholeNumber } from "./_options.ts";
+import { makeLoop, makeRandint, runRecipe } from "./_recipe.ts";
 
 async function foo(): Promise<void> {
   console.log("Running in foo");

@@ -16,7 +16,8 @@
  */
 
 import { type EventLoop, KeyboardInterrupt } from "../lib/asyncio/mod.ts";
-import { makeLoop, runRecipe, VIRTUAL, wholeNumber } from "./_recipe.ts";
+import { VIRTUAL, wholeNumber } from "./_options.ts";
+import { makeLoop, runRecipe } from "./_recipe.ts";
 
 function function1(endTime: number, loop: EventLoop): void {
   console.log("function_1 called");

@@ -26,7 +26,8 @@ import {
   sleep,
   wait,
 } from "../lib/asyncio/mod.ts";
-import { makeLoop, runRecipe, VIRTUAL, wholeNumber } from "./_recipe.ts";
+import { VIRTUAL, wholeNumber } from "./_options.ts";
+import { makeLoop, runRecipe } from "./_recipe.ts";
 
 async function foo(): Promise<number> {
   console.log("Running foo");

@@ -26,7 +26,8 @@ import {
   ThreadPoolExecutor,
   wait,
 } from "../lib/futures/mod.ts";
-import { runRecipe, someOf, untilInterrupted, wholeNumber } from "./_recipe.ts";
+import { someOf, wholeNumber } from "./_options.ts";
+import { runRecipe, untilInterrupted } from "./_recipe.ts";
 
 /** Sleeps, and squares. It uses nothing but its arguments, so it travels to a worker by its source. */
 function sleepAndSquare(value: number, unit: number): number {

@@ -19,7 +19,8 @@
 import { bold } from "@std/fmt/colors";
 import { CancelledError, createTask, FIRST_COMPLETED, getRunningLoop, run, sleep, wait } from "../lib/asyncio/mod.ts";
 import { Future } from "../lib/futures/mod.ts";
-import { makeLoop, makeRandint, runRecipe, SEED, VIRTUAL } from "./_recipe.ts";
+import { SEED, VIRTUAL } from "./_options.ts";
+import { makeLoop, makeRandint, runRecipe } from "./_recipe.ts";
 
 interface Service {
   readonly name: string;

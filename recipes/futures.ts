@@ -16,7 +16,8 @@
  */
 
 import { createTask, type Future, getRunningLoop, run, sleep, wait } from "../lib/asyncio/mod.ts";
-import { flag, makeLoop, type Option, runRecipe, VIRTUAL } from "./_recipe.ts";
+import { bigOperand, flag, VIRTUAL } from "./_options.ts";
+import { makeLoop, runRecipe } from "./_recipe.ts";
 
 /** A factorial beyond this fills screens, and the time it takes to print it is felt. */
 const LARGEST_FACTORIAL = 10_000n;
@@ -38,15 +39,6 @@ function gotResult(future: Future<string>): void {
   console.log(future.result());
 }
 
-function bigNumber(what: string, upTo?: bigint): Option<bigint> {
-  return {
-    what,
-    operand: true,
-    takes: `a whole number from 0 ${upTo === undefined ? "on" : `to ${upTo}`}, such as 5`,
-    parse: (text) => /^\d+$/.test(text) && (upTo === undefined || BigInt(text) <= upTo) ? BigInt(text) : undefined,
-  };
-}
-
 /**
  * Runs the recipe.
  *
@@ -59,8 +51,8 @@ export function main(args: string[]): Promise<number> {
     about: "The sum of the first N1 integers after four seconds, and the factorial of N2 after three.",
     permissions: "Needs no permission.",
     options: {
-      n1: bigNumber("how many integers to sum up"),
-      n2: bigNumber("the number whose factorial to compute", LARGEST_FACTORIAL),
+      n1: bigOperand("how many integers to sum up"),
+      n2: bigOperand("the number whose factorial to compute", { upTo: LARGEST_FACTORIAL }),
       swap: flag("the sum after three seconds, the factorial after four"),
       virtual: VIRTUAL,
     },

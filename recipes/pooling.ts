@@ -16,8 +16,9 @@
  */
 
 import { bold, cyan, dim, green, yellow } from "@std/fmt/colors";
-import { asCompleted, type Executor, ProcessPoolExecutor, ThreadPoolExecutor } from "../lib/futures/mod.ts";
-import { flag, runRecipe, someOf, untilInterrupted, wholeNumber } from "./_recipe.ts";
+import { type Executor, ProcessPoolExecutor, ThreadPoolExecutor } from "../lib/futures/mod.ts";
+import { flag, someOf, wholeNumber } from "./_options.ts";
+import { runRecipe, untilInterrupted } from "./_recipe.ts";
 
 type Mode = "sequential" | "threads" | "processes";
 const TITLES: Readonly<Record<Mode, string>> = {
@@ -97,8 +98,7 @@ async function run(mode: Mode, { workers, count, items }: Options, progress: Pro
   } else {
     await untilInterrupted(async () => {
       await using pool = makePool(mode, workers);
-      const futures = new Map(numbers.map((item) => [pool.submit(evaluate, item, count), item]));
-      for await (const future of asCompleted(futures.keys())) finished(futures.get(future)!, await future.result());
+      await Promise.all(numbers.map(async (item) => finished(item, await pool.submit(evaluate, item, count))));
     });
   }
   return { mode, milliseconds: performance.now() - start, results };

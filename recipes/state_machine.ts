@@ -18,7 +18,8 @@
 import { bold } from "@std/fmt/colors";
 import { type GeneratorCoroutine, run, sleep } from "../lib/asyncio/mod.ts";
 import { AUTOMATON, drawPath, drawSvg, type Step } from "./_automaton.ts";
-import { makeLoop, makeRandint, RecipeError, runRecipe, SEED, text, VIRTUAL } from "./_recipe.ts";
+import { SEED, text, VIRTUAL } from "./_options.ts";
+import { makeLoop, makeRandint, RecipeError, runRecipe } from "./_recipe.ts";
 
 /** Tosses a coin: where to go from a state. */
 type Toss = () => number;
@@ -100,14 +101,14 @@ function pathOf(trace: string): Step[] {
 /** Before the machine runs, as nobody wants to hear of it after that. */
 async function askToWrite(file: string): Promise<void> {
   const { state } = await Deno.permissions.request({ name: "write", path: file });
-  if (state !== "granted") throw new RecipeError(`Cannot write ${file}: run this with --allow-write=${file}`, 1);
+  if (state !== "granted") throw new RecipeError(`Cannot write ${file}: run this with --allow-write=${file}`);
 }
 
 async function write(file: string, picture: string): Promise<void> {
   try {
     await Deno.writeTextFile(file, picture);
   } catch (error) {
-    throw new RecipeError(`Cannot write ${file}: ${(error as Error).message}`, 1);
+    throw new RecipeError(`Cannot write ${file}: ${(error as Error).message}`);
   }
 }
 

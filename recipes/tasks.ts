@@ -17,7 +17,8 @@
 
 import { bold } from "@std/fmt/colors";
 import { createTask, run, sleep, wait } from "../lib/asyncio/mod.ts";
-import { makeLoop, runRecipe, VIRTUAL, wholeNumber } from "./_recipe.ts";
+import { VIRTUAL, wholeNumber } from "./_options.ts";
+import { makeLoop, runRecipe } from "./_recipe.ts";
 
 function* factorial(number: number) {
   let product = 1n;

@@ -3,7 +3,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { callMain, linesOf, startRecipe } from "./_helpers.ts";
+import { callMain, linesOf } from "./_helpers.ts";
 
 /** The lines behind `title`, as far as the next line that ends with a colon. */
 function section(lines: readonly string[], title: string): string[] {
@@ -47,14 +47,6 @@ Deno.test("executor_api prints the cheat sheet's results on both pools", async (
     `Mapped results:  [${Array(10).fill(MAPPED_POWERS).join(", ")}]`,
   ]);
   assertWaits(processes.slice(4));
-});
-
-Deno.test("executor_api needs no permission for threads, and says what processes need", async () => {
-  const threads = await startRecipe("executor_api", ["--only=threads", "--unit=1"], []).ended();
-  assertEquals([threads.code, threads.stderr], [0, ""]);
-  const processes = await startRecipe("executor_api", ["--only=processes"], []).ended();
-  assertEquals(processes.code, 1);
-  assertMatch(processes.stderr, /^Cannot start a worker process: starting one needs --allow-run=\S+\n$/);
 });
 
 // -- context_switch
@@ -185,14 +177,6 @@ Deno.test("first_completed shows the four states of a future", async () => {
     "Cancelled running=false done=true cancelled=true <Future cancelled>",
   ]);
 });
-
-for (const name of ["as_completed", "first_completed"]) {
-  Deno.test(`${name} without --allow-net says in one line what it needs`, async () => {
-    const { code, stdout, stderr } = await startRecipe(name, [], []).ended();
-    assertEquals([code, stdout], [1, ""]);
-    assertMatch(stderr, /^Requires net access to "127\.0\.0\.1:0", .*--allow-net.*\n$/);
-  });
-}
 
 // -- event_loop_api
 

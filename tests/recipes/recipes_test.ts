@@ -58,6 +58,24 @@ Deno.test("every recipe runs with the permissions that are listed, and without w
   assertEquals(headings, RECIPES.map(({ name }) => `== ${name}`));
 });
 
+for (const [name, quick] of [["pooling", "--count=1"], ["executor_api", "--unit=1"]] as const) {
+  Deno.test(`${name} needs no permission for threads, and says in one line what processes need`, async () => {
+    const threads = await startRecipe(name, ["--only=threads", quick], []).ended();
+    assertEquals([threads.code, threads.stderr], [0, ""]);
+    const processes = await startRecipe(name, ["--only=processes", quick], []).ended();
+    assertEquals(processes.code, 1);
+    assertMatch(processes.stderr, /^Cannot start a worker process: starting one needs --allow-run=\S+\n$/);
+  });
+}
+
+for (const name of ["as_completed", "first_completed"]) {
+  Deno.test(`${name} without --allow-net says in one line what it needs`, async () => {
+    const { code, stdout, stderr } = await startRecipe(name, [], []).ended();
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(stderr, /^Requires net access to "127\.0\.0\.1:0", .*--allow-net.*\n$/);
+  });
+}
+
 // -- Bad command lines
 
 const BAD: Record<string, readonly (readonly [args: string[], message: string])[]> = {
@@ -66,7 +84,7 @@ const BAD: Record<string, readonly (readonly [args: string[], message: string])[
     [["--count=1e6"], 'Cannot use "1e6" as --count: it takes a whole number from 1 to 1000000000000, such as 10000000'],
     [["--items", "-1"], 'Cannot use "-1" as --items: it takes a whole number from 1 to 1000, such as 10'],
     [["--only=fibers"], 'Cannot use "fibers" as --only: it takes some of sequential,threads,processes'],
-    [["--json=yes"], "Cannot use a value with --json: it is given or not"],
+    [["--json=yes"], 'Cannot use "--json=yes": --json takes no value'],
   ],
   event_loop: [
     [["--seconds=0"], 'Cannot use "0" as --seconds: it takes a whole number from 1 on, such as 9'],
@@ -74,6 +92,7 @@ const BAD: Record<string, readonly (readonly [args: string[], message: string])[
     [["--seconds=nine"], 'Cannot use "nine" as --seconds: it takes a whole number from 1 on, such as 9'],
   ],
   state_machine: [
+    [["--svg=", "--seed=two\nlines"], 'Cannot use "two\\nlines" as --seed: '],
     [["--seed=x"], 'Cannot use "x" as --seed: it takes a whole number from 0 to 4294967295, such as 7'],
     [["--svg="], 'Cannot use "" as --svg: it takes a FILE, such as automaton.svg'],
   ],
@@ -89,8 +108,8 @@ const BAD: Record<string, readonly (readonly [args: string[], message: string])[
     [["2.5", "5"], 'Cannot use "2.5" as N1: it takes a whole number from 0 on, such as 5'],
     [["5", "10001"], 'Cannot use "10001" as N2: it takes a whole number from 0 to 10000, such as 5'],
     [["", "5"], 'Cannot use "" as N1: it takes a whole number from 0 on, such as 5'],
-    [["5", "5", "5"], "Unknown argument 5: allowed are N1, N2, --swap, --virtual and --help"],
-    [["--swap=yes", "5", "5"], "Cannot use a value with --swap: it is given or not"],
+    [["5", "5", "5"], 'Unknown argument "5": allowed are N1, N2, --swap, --virtual, --help'],
+    [["--swap=yes", "5", "5"], 'Cannot use "--swap=yes": --swap takes no value'],
   ],
   executor_api: [
     [["--only="], 'Cannot use "" as --only: it takes some of threads,processes'],
@@ -115,15 +134,15 @@ const BAD: Record<string, readonly (readonly [args: string[], message: string])[
 for (const { name } of RECIPES) {
   Deno.test(`${name} refuses a bad command line in one line, with exit code 2`, async () => {
     const help = (await callMain(name, "--help")).stdout;
-    const bad = [...BAD[name]!, [["--bogus"], "Unknown argument --bogus: allowed are "], [
+    const bad = [...BAD[name]!, [["--bogus"], 'Unknown argument "--bogus": allowed are '], [
       ["-x"],
-      "Unknown argument -x: ",
+      'Unknown argument "-x": ',
     ]];
-    if (name !== "futures") bad.push([["extra"], "Unknown argument extra: allowed are "]);
+    if (name !== "futures") bad.push([["extra"], 'Unknown argument "extra": allowed are ']);
     if (help.includes("--virtual")) {
       bad.push([
         ["--virtual=maybe", "5", "5"].slice(0, name === "futures" ? 3 : 1),
-        "Cannot use a value with --virtual",
+        'Cannot use "--virtual=maybe": --virtual takes no value',
       ]);
     }
     for (const [args, message] of bad as [string[], string][]) {
@@ -138,7 +157,7 @@ for (const { name } of RECIPES) {
 Deno.test("a recipe ends its program with the exit code that main() gives", async () => {
   const { code, stdout, stderr } = await startRecipe("tasks", ["--bogus"]).ended();
   assertEquals([code, stdout], [2, ""]);
-  assertEquals(stderr, "Unknown argument --bogus: allowed are --number, --n, --k, --virtual and --help\n");
+  assertEquals(stderr, 'Unknown argument "--bogus": allowed are --number, --n, --k, --virtual, --help\n');
 });
 
 // -- Ctrl-C
