@@ -100,7 +100,7 @@ export function main(args: string[]): Promise<number> {
     about: "The methods of the event loop: what runs it, what stops it, and the futures and tasks it makes.",
     permissions: "Needs no permission.",
     options: {
-      forever: wholeNumber("how many seconds are for ever, unless Ctrl-C comes first", { from: 1, otherwise: 3 }),
+      forever: wholeNumber("how many seconds are for ever, unless Ctrl-C comes first", { from: 2, otherwise: 3 }),
       virtual: VIRTUAL,
     },
     run: async ({ forever, virtual }) => {

@@ -48,20 +48,40 @@ function power(value: number): number {
   return (Number((large << 128n) / 100_000n) / 2 ** 128) ** 2;
 }
 
-async function submit(pool: Executor, fn: (value: number, unit: number) => number, unit: number): Promise<void> {
-  const future1 = pool.submit(fn, 10, unit);
-  const future2 = pool.submit(fn, 20, unit);
-  const future3 = pool.submit(fn, 30, unit);
+async function onThreads(unit: number): Promise<void> {
+  console.log(bold("Thread pool:"));
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 3 });
+  await submit(pool, sleepAndSquare, unit);
+  const values = [1, 2, 3, 1, 2, 3, 1, 2, 3];
+  const results = await Array.fromAsync(pool.starmap(sleepAndSquare, values.map((value) => [value, unit])));
+  console.log("Mapped results: ", `[${results.join(", ")}]`);
+  await waitAndComplete(pool, unit);
+}
+
+async function onProcesses(unit: number): Promise<void> {
+  console.log(bold("Process pool:"));
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 3 });
+  // If no process can be started, this call says so, and not each of those that follow.
+  await pool.submit(() => null);
+  await submit(pool, power);
+  const values = Array.from({ length: 30 }, (_, i) => i % 3 + 1);
+  const results = await Array.fromAsync(pool.map(power, values));
+  console.log("Mapped results: ", `[${results.join(", ")}]`);
+  await waitAndComplete(pool, unit);
+}
+
+async function submit<A extends unknown[]>(
+  pool: Executor,
+  fn: (value: number, ...rest: A) => number,
+  ...rest: A
+): Promise<void> {
+  const future1 = pool.submit(fn, 10, ...rest);
+  const future2 = pool.submit(fn, 20, ...rest);
+  const future3 = pool.submit(fn, 30, ...rest);
   console.log("From future 1: ", await future1.result());
   console.log("From future 2: ", await future2.result());
   future3.addDoneCallback(async (future) => console.log("From callback of future 3: ", await future.result()));
   await wait([future3]);
-}
-
-async function map(pool: Executor, fn: (value: number, unit: number) => number, times: number, unit: number) {
-  const values = Array.from({ length: times }, () => [1, 2, 3]).flat();
-  const results = await Array.fromAsync(pool.starmap(fn, values.map((value) => [value, unit] as const)));
-  console.log("Mapped results: ", `[${results.join(", ")}]`);
 }
 
 async function waitAndComplete(pool: Executor, unit: number): Promise<void> {
@@ -69,8 +89,8 @@ async function waitAndComplete(pool: Executor, unit: number): Promise<void> {
     const futures = [10, 20, 30].map((value) => pool.submit(squareSmall, value, unit));
     const { done, notDone } = await wait(futures, { returnWhen });
     console.log(`${returnWhen}: ${done.size} done, ${notDone.size} not done`);
-    await wait(futures);
-    for (const future of futures) await future.exception();
+    // Whoever asks for the exceptions need not be told of them.
+    await Promise.all(futures.map((future) => future.exception()));
   }
   const futures = [30, 20, 10].map((value) => pool.submit(sleepAndSquare, value, unit));
   for await (const future of asCompleted(futures)) console.log("From futures: ", await future.result());
@@ -93,18 +113,8 @@ export function main(args: string[]): Promise<number> {
     },
     run: ({ only, unit }) =>
       untilInterrupted(async () => {
-        for (const kind of only) {
-          const isThread = kind === "threads";
-          console.log(bold(isThread ? "Thread pool:" : "Process pool:"));
-          await using pool = isThread
-            ? new ThreadPoolExecutor({ maxWorkers: 3 })
-            : new ProcessPoolExecutor({ maxWorkers: 3 });
-          // If no worker can be started, this call says so, and not each of those that follow.
-          await pool.submit(() => null);
-          await submit(pool, isThread ? sleepAndSquare : power, unit);
-          await map(pool, isThread ? sleepAndSquare : power, isThread ? 3 : 10, unit);
-          await waitAndComplete(pool, unit);
-        }
+        if (only.includes("threads")) await onThreads(unit);
+        if (only.includes("processes")) await onProcesses(unit);
       }),
   });
 }

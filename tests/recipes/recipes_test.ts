@@ -127,7 +127,7 @@ const BAD: Record<string, readonly (readonly [args: string[], message: string])[
     [["--seed"], 'Cannot use "" as --seed: it takes a whole number from 0 to 4294967295, such as 7'],
   ],
   event_loop_api: [
-    [["--forever=-3"], 'Cannot use "-3" as --forever: it takes a whole number from 1 on, such as 3'],
+    [["--forever=-3"], 'Cannot use "-3" as --forever: it takes a whole number from 2 on, such as 3'],
   ],
 };
 
