@@ -17,20 +17,16 @@ function section(lines: readonly string[], title: string): string[] {
 
 const MAPPED_POWERS = "1.0000000000000002e-10, 1.3292279957849161e+26, 1.797010299914431e+47";
 
-/** What both pools print after the mapped results: how many are done depends on how busy the machine is. */
+/** What both pools print after the mapped results. What ends first depends on how busy the machine is. */
 function assertWaits(lines: readonly string[]): void {
   assertMatch(lines[0]!, /^FIRST_COMPLETED: [1-3] done, [0-2] not done$/);
   assertMatch(lines[1]!, /^FIRST_EXCEPTION: [1-3] done, [0-2] not done$/);
-  assertEquals(lines.slice(2), [
-    "ALL_COMPLETED: 3 done, 0 not done",
-    "From futures:  100",
-    "From futures:  400",
-    "From futures:  900",
-  ]);
+  assertEquals(lines[2], "ALL_COMPLETED: 3 done, 0 not done");
+  assertEquals(lines.slice(3).sort(), ["From futures:  100", "From futures:  400", "From futures:  900"]);
 }
 
 Deno.test("executor_api prints the cheat sheet's results on both pools", async () => {
-  const lines = await linesOf("executor_api", "--unit=8");
+  const lines = await linesOf("executor_api", "--unit=3");
   const threads = section(lines, "Thread pool:");
   assertEquals(threads.slice(0, 4), [
     "From future 1:  100",
