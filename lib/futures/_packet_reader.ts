@@ -52,9 +52,13 @@ export class PacketReader {
     this.#rest = bytes.slice(position);
   }
 
-  /** The stream is over: what looked like the start of a packet was output. */
+  /**
+   * The stream is over: what looked like the start of a packet was output, unless it has the whole key, which nobody
+   * prints. Then it is a packet that the child was writing when it ended: Deno writes to stdout up to the last newline
+   * in one go, and what is behind it in another.
+   */
   end(): void {
-    if (this.#rest.length > 0) this.#handlers.output(this.#rest);
+    if (this.#rest.length > 0 && this.#rest.length < this.#key.length) this.#handlers.output(this.#rest);
     this.#rest = new Uint8Array(0);
   }
 

@@ -115,3 +115,10 @@ Deno.test("PacketReader.end() gives out what looked like the start of a packet",
   const { messages, output } = read(KEY.slice(0, 9), [3]);
   assertEquals([messages, output], [[], [...KEY.slice(0, 9)]]);
 });
+
+Deno.test("PacketReader.end() drops a packet that was cut off", () => {
+  const [packet] = packets(0, Uint8Array.of(1, 2, 3));
+  for (let length = KEY.length; length < packet!.length; length++) {
+    assertEquals(read(join([Uint8Array.of(5), packet!.slice(0, length)]), [3]), { messages: [], output: [5] });
+  }
+});
