@@ -54,7 +54,7 @@ const ARROWS: readonly (Step & { readonly bend: number; readonly side: 1 | -1 })
   { from: "Start State", value: 1, to: "State 1", bend: 0, side: -1 },
   { from: "State 1", value: 0, to: "State 3", bend: 26, side: 1 },
   { from: "State 1", value: 1, to: "State 2", bend: 26, side: 1 },
-  { from: "State 2", value: 0, to: "State 1", bend: 26, side: 1 },
+  { from: "State 2", value: 0, to: "State 1", bend: 26, side: -1 },
   { from: "State 2", value: 1, to: "State 3", bend: 0, side: 1 },
   { from: "State 3", value: 0, to: "State 1", bend: 26, side: 1 },
   { from: "State 3", value: 1, to: "End State", bend: 0, side: 1 },
@@ -135,7 +135,8 @@ function drawArrow({ from, value, to, bend, side }: typeof ARROWS[number], path:
     return `${round(x + (cx - x) * gap / distance)} ${round(y + (cy - y) * gap / distance)}`;
   };
   const times = path.filter((step) => step.from === from && step.value === value).length;
-  const away = bend + (bend === 0 ? 12 : 20) * side;
+  // Between the circles the curve is a third farther out than it would be from centre to centre.
+  const away = 1.35 * bend + 12 * side;
   const [lx, ly] = [(x1 + x2) / 2 + away * left, (y1 + y2) / 2 + away * up];
   const anchor = Math.abs(left) < 0.3 ? "middle" : left * side > 0 ? "start" : "end";
   const taken = times > 0 ? " taken" : "";

@@ -46,16 +46,38 @@ for (const { name, permissions } of RECIPES) {
   });
 }
 
-Deno.test("every recipe runs with the permissions that are listed, and without waiting", async () => {
+/** Runs `deno task recipes` with these arguments. */
+async function runTool(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--allow-run", "tools/recipes.ts", "--all", "--virtual"],
+    args: ["run", "--quiet", "--no-prompt", "--allow-run", "tools/recipes.ts", ...args],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();
-  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
-  const headings = new TextDecoder().decode(stdout).match(/^== .+$/gm);
-  assertEquals(headings, RECIPES.map(({ name }) => `== ${name}`));
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+Deno.test("every recipe runs with the permissions that are listed, and without waiting", async () => {
+  const { code, stdout, stderr } = await runTool("--all", "--virtual");
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.match(/^== .+$/gm), RECIPES.map(({ name }) => `== ${name}`));
+});
+
+Deno.test("deno task recipes lists them, runs one with its options, and refuses what is none", async () => {
+  const listed = await runTool();
+  assertEquals([listed.code, listed.stderr], [0, ""]);
+  for (const { name, shows } of RECIPES) assertMatch(listed.stdout, new RegExp(`^  ${name} +${shows}$`, "m"));
+  assertEquals(await runTool("event_loop", "--virtual", "--seconds=1"), {
+    code: 0,
+    stdout: "function_1 called\n",
+    stderr: "",
+  });
+  assertEquals(await runTool("coffee"), {
+    code: 2,
+    stdout: "",
+    stderr: 'Cannot run "coffee": it is no recipe; deno task recipes lists them\n',
+  });
 });
 
 for (const [name, quick] of [["pooling", "--count=1"], ["executor_api", "--unit=1"]] as const) {
