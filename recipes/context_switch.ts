@@ -73,7 +73,11 @@ export function main(args: string[]): Promise<number> {
     about: "Coroutines that let each other run: by sleep(0), while they wait, and in no order at all.",
     permissions: "Needs no permission.",
     options: {
-      tasks: wholeNumber("how many tasks of a random length", { from: 1, upTo: 10_000, otherwise: 9 }),
+      tasks: wholeNumber("how many tasks of a random length, nine in the introduction", {
+        from: 1,
+        upTo: 10_000,
+        otherwise: 9,
+      }),
       seed: SEED,
       virtual: VIRTUAL,
     },

@@ -149,6 +149,7 @@ Deno.test("state_machine with --svg writes a picture that needs --allow-write of
     assertEquals([code, stderr], [0, ""]);
     const svg = await Deno.readTextFile(file);
     assertWellFormed(svg);
+    assertEquals(svg.match(/NaN|Infinity|undefined/), null);
     assertStringIncludes(svg, "@media (prefers-color-scheme: dark)");
     for (const state of ["Start", "State 1", "State 2", "State 3", "End"]) {
       assertStringIncludes(svg, `>${state}</text>`);
