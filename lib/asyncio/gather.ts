@@ -7,7 +7,6 @@ import { policy } from "./_current.ts";
 import { type Awaitable, type AwaitedOf, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 
 /** Options of {@linkcode gather}. */
@@ -141,16 +140,12 @@ export function gather(
       // The message is the one of the last argument, as in CPython.
       const last = children.at(-1)!;
       outer.setException(
-        last.cancelled() ? last._takeError() : new CancelledError(last._cancelMessage),
+        last.cancelled() ? last._takeError() : last._cancelledError(),
       );
     } else {
       outer.setResult(
         children.map((each) =>
-          each.cancelled()
-            ? new CancelledError(each._cancelMessage)
-            : each._throws()
-            ? each._takeError()
-            : each.result()
+          each.cancelled() ? each._cancelledError() : each._throws() ? each._takeError() : each.result()
         ),
       );
     }

@@ -22,6 +22,8 @@
 export type { DurationLike } from "../_duration.ts";
 export * from "./as_completed.ts";
 export * from "./barrier.ts";
+export { type CancelKind, CancelOrigin } from "./cancel_origin.ts";
+export * from "./cancel_scope.ts";
 export * from "./clock.ts";
 export * from "./condition.ts";
 export { Context, ContextVar, type ContextVarOptions, copyContext, type Token } from "./context.ts";
@@ -44,6 +46,7 @@ export {
   type BlockedTask,
   BrokenBarrierError,
   CancelledError,
+  type CancelledErrorOptions,
   DeadlockError,
   ExceptionGroup,
   InvalidStateError,
