@@ -189,6 +189,8 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   next(): IteratorResult<Suspension, T> {
     const waiter = this.#waiter;
     if (waiter !== null) {
+      // Throws if whoever drives this goes on before its time.
+      waiter.result();
       this.#waiter = null;
       this.#queue.leave(waiter);
     }

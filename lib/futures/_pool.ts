@@ -58,7 +58,7 @@ export interface PoolSettings {
   readonly revokesAtOnce: boolean;
   /** Whether a worker can be kept from keeping the program alive. */
   readonly canUnref: boolean;
-  /** Whether a worker can import only the local modules that it was started with. */
+  /** Whether a worker can import only the modules that it was started with, and `data:` URLs. */
   readonly importsAtStart: boolean;
   readonly start: (worker: PoolWorker, initializer: Initializer | undefined, events: TransportEvents) => Transport;
 }
@@ -101,7 +101,7 @@ export class Pool {
   #cancelling = false;
   #broken: BrokenExecutorError | undefined;
   readonly #ended = Promise.withResolvers<void>();
-  /** The local modules that tasks have needed. */
+  /** The modules that tasks have needed. */
   readonly #modules = new Set<string>();
   /** One listener a signal, however many tasks it is for. */
   readonly #signals = new Map<AbortSignal, { readonly tasks: Set<Task>; readonly listener: () => void }>();
@@ -139,7 +139,7 @@ export class Pool {
   }
 
   #addModule({ origin }: FunctionRef): void {
-    if (origin.kind === "module" && origin.url.startsWith("file:")) this.#modules.add(origin.url);
+    if (origin.kind === "module" && !origin.url.startsWith("data:")) this.#modules.add(origin.url);
   }
 
   /** As `Executor.shutdown`. */
@@ -280,7 +280,7 @@ export class Pool {
   }
 
   #canImport(worker: PoolWorker, { origin }: FunctionRef): boolean {
-    return !this.#settings.importsAtStart || origin.kind === "source" || !origin.url.startsWith("file:") ||
+    return !this.#settings.importsAtStart || origin.kind === "source" || origin.url.startsWith("data:") ||
       worker.modules.has(origin.url);
   }
 

@@ -14,7 +14,7 @@ const DEFINITIONS_KEPT = 2000;
 /** The calls that a worker holds, and how it fares. */
 export class PoolWorker {
   readonly name: string;
-  /** The local modules that it could import when it started. */
+  /** The modules that it could import when it started. */
   readonly modules: ReadonlySet<string>;
   /** Set by the pool right after construction, as the transport reports to the pool about this worker. */
   transport!: Transport;

@@ -114,7 +114,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       return await parts.importUrl(url);
     } catch (cause) {
       const hint = cause instanceof Deno.errors.NotCapable
-        ? "; importing a local module in a worker needs --allow-read (of a process: permissions: { read: [...] })"
+        ? "; importing a local module in a worker needs --allow-read (of a process: permissions: { read: [...] }), a " +
+          "module of another host than Deno's usual ones --allow-import (permissions: { import: [...] })"
         : "";
       throw new NotImportableError(
         `Cannot import ${url} in a worker: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}${hint}`,
