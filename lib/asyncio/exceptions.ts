@@ -63,6 +63,20 @@ export class InvalidStateError extends Error {
   }
 }
 
+/** Something could be had by waiting only, and was asked for without waiting. Trio's and anyio's `WouldBlock`. */
+export class WouldBlock extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What was asked for.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "WouldBlock";
+  }
+}
+
 /** An argument of the right type and a wrong value. Python's `ValueError`; a `RangeError` to JavaScript. */
 export class ValueError extends RangeError {
   /**

@@ -24,6 +24,7 @@ export * from "./as_completed.ts";
 export * from "./barrier.ts";
 export { type CancelKind, CancelOrigin } from "./cancel_origin.ts";
 export * from "./cancel_scope.ts";
+export * from "./capacity_limiter.ts";
 export * from "./clock.ts";
 export * from "./condition.ts";
 export { Context, ContextVar, type ContextVarOptions, copyContext, type Token } from "./context.ts";
@@ -55,11 +56,13 @@ export {
   SystemExit,
   TimeoutError,
   ValueError,
+  WouldBlock,
 } from "./exceptions.ts";
 export { type DoneCallbackOptions, Future, type FutureOptions, type FutureState, isfuture } from "./future.ts";
 export * from "./gather.ts";
 export { Handle, TimerHandle } from "./handle.ts";
 export * from "./lock.ts";
+export * from "./map.ts";
 export * from "./queues.ts";
 export * from "./runners.ts";
 export * from "./semaphore.ts";
