@@ -98,8 +98,10 @@ export class CancelScope {
    * `timeout` or a task group around it, of `Task.cancel()`, also at the end of `run()`. They come at the first wait
    * after the scope is left. The scope's own cancellation, and that of scopes, timeouts and groups in it, is not held.
    *
-   * A second Ctrl-C ends `run()` in spite of all shields. Give a shield a deadline where its code might hang:
-   * `moveOnAfter({ seconds: 5 }, cleanUp, { shield: true })`. The `signal` of the task is a new one in a shield.
+   * A shield that is not left holds up the end of `run()`. Give it a deadline where its code might hang:
+   * `moveOnAfter({ seconds: 5 }, cleanUp, { shield: true })`. The `signal` of the task is a new one in a shield. Other
+   * tasks that the code starts and waits for are not reached by what would have cancelled its wait; but whoever cancels
+   * them themselves does so, the end of `run()` included.
    *
    * In anyio on asyncio a shield holds off scopes only, and a native `task.cancel()` goes through; but what must finish
    * must do so at the end of the program as well.
@@ -171,7 +173,19 @@ export class CancelScope {
     }
     strand._region = this.#region!._parent;
     if (this.#shield) task._exchangeSignal(this.#outerSignal);
+    // A scope that somebody keeps does not keep the code.
+    this.#strand = null;
+    this.#before = [];
     return this.#caught;
+  }
+
+  /**
+   * What has cancelled it, as text.
+   *
+   * @internal
+   */
+  _why(): string {
+    return String(this.#request?.origin);
   }
 
   #cancel(kind: CancelKind, reason: unknown): void {
@@ -213,7 +227,7 @@ const scoped = coroutine(function* cancelScope(
     value = yield* callNative(() => body(scope));
   } catch (error) {
     if (!scope._exit({ error })) throw error;
-    if (fails) throw new TimeoutError("The time limit of the scope is over", { cause: error });
+    if (fails) throw new TimeoutError(`The block did not end in time: ${scope._why()}`, { cause: error });
     return { cancelled: true, value: undefined };
   }
   scope._exit(null);

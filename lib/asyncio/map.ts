@@ -41,8 +41,8 @@ interface Call<R> {
  * The results of a {@linkcode map}.
  *
  * Native code takes them by `for await`, which ends the map however it is left. Generators call {@linkcode
- * Mapping.next}, and {@linkcode Mapping.close} if they do not go on to the end. {@linkcode Mapping.toArray} takes them
- * all.
+ * Mapping.next}, and {@linkcode Mapping.close} if they do not go on to the end: calls that have begun run on otherwise,
+ * and no others begin. {@linkcode Mapping.toArray} takes them all.
  *
  * @typeParam R The type of the results.
  */
@@ -292,8 +292,8 @@ interface Source {
 }
 
 function open(items: Iterable<unknown> | AsyncIterable<unknown>): Source {
-  const waits = Symbol.asyncIterator in items;
-  const iterator = waits ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  const iterator = isAsync(items) ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  const waits = isAsync(items);
   let stepping = false;
   const settled = (): void => {
     stepping = false;
@@ -301,23 +301,26 @@ function open(items: Iterable<unknown> | AsyncIterable<unknown>): Source {
   return {
     waits,
     next: () => {
-      const step = iterator.next();
-      if (waits) {
-        stepping = true;
-        (step as Promise<unknown>).then(settled, settled);
-      }
+      if (!waits) return iterator.next();
+      stepping = true;
+      const step = Promise.resolve(iterator.next());
+      step.then(settled, settled);
       return step;
     },
     *close() {
       if (iterator.return === undefined) return;
-      if (waits) yield* awaiting(() => iterator.return!() as Promise<unknown>);
+      if (waits) yield* awaiting(() => Promise.resolve(iterator.return!()));
       else iterator.return();
     },
     abandon: () => {
       if (!stepping || iterator.return === undefined) return;
-      (iterator.return() as Promise<unknown>).then(null, () => {});
+      Promise.resolve(iterator.return()).then(null, () => {});
     },
   };
+}
+
+function isAsync(items: Iterable<unknown> | AsyncIterable<unknown>): items is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in Object(items);
 }
 
 /**

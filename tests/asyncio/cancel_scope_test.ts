@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  allTasks,
   CancelledError,
   CancelOrigin,
   type CancelScope,
@@ -26,7 +27,7 @@ import {
   TimeoutError,
   wait,
 } from "../../lib/asyncio/mod.ts";
-import { loopTest, virtualLoop } from "./_helpers.ts";
+import { loopTest, runProgram, virtualLoop } from "./_helpers.ts";
 import { type Kind, kinds, kindTest, type Script } from "./_kinds.ts";
 
 const MOVED_ON = { cancelled: true, value: undefined } as const;
@@ -508,7 +509,6 @@ kindTest("CancelScope around a failing task group: the errors come through", fun
 });
 
 kindTest("CancelScope in a task group that fails: the group's cancellation is not swallowed", function* (co) {
-  let caught: boolean | undefined;
   try {
     yield taskGroup(co(function* (group: TaskGroup): Script<void> {
       group.createTask(co(function* (): Script<void> {
@@ -522,7 +522,6 @@ kindTest("CancelScope in a task group that fails: the group's cancellation is no
             yield sleep(50);
           } finally {
             scope.cancel();
-            caught = scope.cancelledCaught;
           }
         }),
       );
@@ -532,7 +531,7 @@ kindTest("CancelScope in a task group that fails: the group's cancellation is no
     assertInstanceOf(error, ExceptionGroup);
     assertEquals(error.errors.map(String), ["RangeError: child"]);
   }
-  assertEquals([caught, currentTask()!.cancelling()], [false, 0]);
+  assertEquals(currentTask()!.cancelling(), 0);
 });
 
 kindTest("CancelScope and timeout: each tells of its own time", function* (co, loop) {
@@ -593,6 +592,17 @@ kindTest("timeout() outside of a shield waits for it", function* (co, loop) {
     assertInstanceOf(error, TimeoutError);
   }
   assertEquals([loop.time(), currentTask()!.cancelling()], [30, 0]);
+});
+
+loopTest("shield lets a timeout through that is in a scope of native code in it", async (loop) => {
+  await createTask(function* () {
+    yield* cancelScope(async () => {
+      await cancelScope(async () => {
+        await assertRejects(async () => await timeout(10, () => sleep(1000)), TimeoutError);
+      });
+    }, { shield: true });
+  }());
+  assertEquals(loop.time(), 10);
 });
 
 kindTest("Condition.wait() in a cancelled scope gets its lock back without spinning", function* (co, loop) {
@@ -872,6 +882,20 @@ loopTest(
   },
 );
 
+Deno.test("CancelledError.origin of Ctrl-C", async () => {
+  const { stdout } = await runProgram(`
+    await asyncio.run(async () => {
+      Deno.kill(Deno.pid, "SIGINT");
+      try {
+        await asyncio.sleep(10_000);
+      } catch (error) {
+        console.log(error.origin.kind, String(error.origin), error.origin.by);
+      }
+    });
+  `);
+  assertEquals(stdout, "interrupt Ctrl-C null\n");
+});
+
 Deno.test("CancelledError.origin does not change the message", async () => {
   const error = await assertRejects(async () => {
     await run(async () => {
@@ -1027,6 +1051,121 @@ for (const [kind, co] of kinds) {
         },
       ),
       { numRuns: 400, seed: 7 },
+    );
+  });
+}
+
+// Random nestings of all that cancels, for what must hold whatever happens.
+
+type Block =
+  | { type: "sleep"; time: number }
+  | { type: "scope"; limit: number; shield: boolean; body: Block[] }
+  | { type: "timeout"; limit: number; body: Block[] }
+  | { type: "catch"; body: Block[] }
+  | { type: "group"; body: Block[]; child: Block[] }
+  | { type: "cancel group" }
+  | { type: "cancel scope" }
+  | { type: "fail" };
+
+const blocks = fc.letrec<{ block: Block; body: Block[] }>((tie) => ({
+  body: fc.array(tie("block"), { maxLength: 4, depthIdentifier: "blocks" }),
+  block: fc.oneof(
+    { depthIdentifier: "blocks", maxDepth: 4 },
+    { weight: 3, arbitrary: fc.record({ type: fc.constant("sleep" as const), time: fc.nat(6) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant("scope" as const),
+        limit: fc.nat(12),
+        shield: fc.boolean(),
+        body: tie("body"),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constant("timeout" as const), limit: fc.nat(12), body: tie("body") }),
+    },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("catch" as const), body: tie("body") }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ type: fc.constant("group" as const), body: tie("body"), child: tie("body") }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.oneof(
+        fc.record({ type: fc.constant("cancel group" as const) }),
+        fc.record({ type: fc.constant("cancel scope" as const) }),
+        fc.record({ type: fc.constant("fail" as const) }),
+      ),
+    },
+  ),
+})).body;
+
+for (const [kind, co] of kinds) {
+  Deno.test(`Random nestings of scopes, timeouts, groups and cancellations leave nothing behind (${kind})`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        blocks,
+        fc.array(fc.integer({ min: 1, max: 25 }), { maxLength: 2 }),
+        async (program, cancelAt) => {
+          using loop = virtualLoop();
+          loop.setExceptionHandler(() => {});
+          let cancelled = 0;
+          const walk = co(
+            function* (body: Block[], scope: CancelScope | null, group: TaskGroup | null): Script<void> {
+              for (const block of body) {
+                if (block.type === "sleep") yield sleep(block.time);
+                else if (block.type === "fail") throw new RangeError("fail");
+                else if (block.type === "cancel group") group?.cancel();
+                else if (block.type === "cancel scope") scope?.cancel();
+                else if (block.type === "scope") {
+                  yield moveOnAfter(block.limit, (inner) => walk(block.body, inner, group), { shield: block.shield });
+                } else if (block.type === "timeout") {
+                  try {
+                    yield timeout(block.limit, () => walk(block.body, scope, group));
+                  } catch (error) {
+                    if (!(error instanceof TimeoutError)) throw error;
+                  }
+                } else if (block.type === "catch") {
+                  try {
+                    yield inner(block.body, scope, group);
+                  } catch { /* Goes on, whatever it was. */ }
+                  const at = loop.time();
+                  yield cancelScope(() => sleep(1), { shield: true });
+                  assertEquals(loop.time(), at + 1);
+                } else if (block.type === "group") {
+                  yield taskGroup((inside) => {
+                    inside.createTask(() => walk(block.child, null, inside));
+                    return walk(block.body, scope, inside);
+                  });
+                }
+              }
+            },
+          );
+          const inner = coroutine(walk);
+          const task = loop.createTask(async () => {
+            try {
+              await inner(program, null, null);
+            } finally {
+              assertEquals(currentTask()!.cancelling(), cancelled);
+              if (cancelled === 0) assertEquals(currentTask()!.signal.aborted, false);
+            }
+          });
+          for (const at of cancelAt) {
+            loop.callAt(at, () => {
+              if (task.cancel()) cancelled++;
+            });
+          }
+          await loop.runUntilComplete(wait([task]));
+          assertEquals(task.cancelling(), cancelled);
+          assertEquals(allTasks(loop).size, 0);
+          if (!task.cancelled() && task.exception() !== null) {
+            const error = task.exception();
+            assert(error instanceof RangeError || error instanceof ExceptionGroup, String(error));
+          }
+        },
+      ),
+      { numRuns: 400, seed: 11 },
     );
   });
 }

@@ -7,7 +7,7 @@ import {
   type Held,
   RuntimeError,
   sleep,
-  Task,
+  type Task,
   ValueError,
   wait,
   WouldBlock,
@@ -27,7 +27,7 @@ kindTest("CapacityLimiter.acquire() borrows for the current task, and the end of
   assertEquals(limiter.statistics(), { borrowedTokens: 0, totalTokens: 2, borrowers: [], tasksWaiting: 0 });
 });
 
-kindTest("CapacityLimiter refuses a second token to who holds or waits for one", function* (co, loop) {
+kindTest("CapacityLimiter refuses a second token to who holds or waits for one", function* (_co, loop) {
   const limiter = new CapacityLimiter(1);
   const refused = function* (waiting: PromiseLike<unknown>): Script<void> {
     try {

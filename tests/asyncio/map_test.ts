@@ -318,6 +318,34 @@ loopTest("map() that is closed while its async iterable never answers does not w
   assertEquals([await taker, returned, allTasks().size], [{ done: true, value: undefined }, 1, 1]);
 });
 
+loopTest("map() takes strings and iterables whose steps are no promises", async () => {
+  const one = (item: string | number) => sleep(1, item);
+  assertEquals(await map(one, "ab", { limit: 1 }).toArray(), ["a", "b"]);
+  let left = 2;
+  const items = {
+    [Symbol.asyncIterator]: () => ({ next: () => ({ done: left === 0, value: left-- }) }),
+  } as unknown as AsyncIterable<number>;
+  assertEquals(await map(one, items, { limit: 1 }).toArray(), [2, 1]);
+});
+
+loopTest("map() over an async iterable that waits for Skein cancels that wait when it is closed", async (loop) => {
+  const log: string[] = [];
+  const items = async function* () {
+    try {
+      yield 1;
+      await sleep(1000);
+    } finally {
+      await sleep(5);
+      log.push(`closed at ${loop.time()}`);
+    }
+  };
+  const mapping = map((n: number) => sleep(1, n), items(), { limit: 2 });
+  assertEquals((await mapping.next()).value, 1);
+  await mapping.close();
+  await sleep(10);
+  assertEquals([log, allTasks().size], [["closed at 6"], 1]);
+});
+
 loopTest("map(): a call that gives nothing to await fails", async () => {
   await assertRejects(
     async () => await map((() => 5) as never, [1], { limit: 1 }).toArray(),
