@@ -100,6 +100,8 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       const before = current.frame;
       strand._start();
       current.frame = before;
+      // A loop on a virtual clock may have fallen asleep until the host had answered this code, as it now has.
+      this._loop._wake();
     });
   }
 

@@ -21,6 +21,7 @@
 
 export type { DurationLike } from "../_duration.ts";
 export * from "./as_completed.ts";
+export { aiter, anext, AsyncItems, type AsyncItemsOptions, forEach, StopAsyncIteration } from "./async_iteration.ts";
 export * from "./barrier.ts";
 export { type CancelKind, CancelOrigin } from "./cancel_origin.ts";
 export * from "./cancel_scope.ts";
@@ -43,6 +44,7 @@ export * from "./eager.ts";
 export * from "./ensure_future.ts";
 export * from "./event.ts";
 export * from "./event_loop.ts";
+export * from "./event_target.ts";
 export {
   type BlockedTask,
   BrokenBarrierError,

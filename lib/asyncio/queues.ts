@@ -4,6 +4,7 @@
  */
 
 import { Deque } from "../_deque.ts";
+import { AsyncItems } from "./async_iteration.ts";
 import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { Event } from "./event.ts";
 import { ValueError } from "./exceptions.ts";
@@ -77,7 +78,8 @@ export interface QueueStatistics {
  * No item is lost when a task is cancelled that waits to put or to get one. As in CPython, a task that does not have to
  * wait may be faster than one that was woken a moment ago, which then waits on.
  *
- * An async iterable: `for await (const item of queue)` gives items until the queue is shut down and empty.
+ * An async iterable: `for await (const item of queue)`, in a generator a loop over {@linkcode aiter}, gives items until
+ * the queue is shut down and empty.
  *
  * @typeParam T The type of the items.
  *
@@ -245,12 +247,8 @@ export class Queue<T> implements AsyncIterable<T> {
   }
 
   /** The items as they come, until the queue is shut down and empty. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<T, void, undefined> {
-    const iterator: AsyncIterableIterator<T, void, undefined> = {
-      next: () => this.#next().then(),
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return this._items()[Symbol.asyncIterator]();
   }
 
   /** How it is used at this moment. */
@@ -285,15 +283,16 @@ export class Queue<T> implements AsyncIterable<T> {
   }
 
   /** @internal */
+  _items(): AsyncItems<T> {
+    return new AsyncItems<T>({ next: () => this.#next(), close: () => {} });
+  }
+
+  /** @internal */
   _requireOpen(): void {
     if (this.#isShutDown) throw new QueueShutDown(`Cannot use ${this}: it was shut down`);
   }
 
-  #next(): Coroutine<IteratorResult<T, void>> {
-    return new FunctionCoroutine<[], IteratorResult<T, void>>(this.#nextItem, [], this, "Queue.next");
-  }
-
-  *#nextItem(): GeneratorCoroutine<IteratorResult<T, void>> {
+  *#next(): GeneratorCoroutine<IteratorResult<T, void>> {
     try {
       return { done: false, value: yield* this.get() };
     } catch (error) {

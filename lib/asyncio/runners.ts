@@ -42,7 +42,7 @@ export interface RunOptions extends RunnerOptions {
  * Runs one program after the other in a loop of its own. CPython's `asyncio.Runner`.
  *
  * While it runs, the first Ctrl-C cancels the main task, which makes the run reject with {@linkcode KeyboardInterrupt}
- * unless the task goes on; the second ends the run at once.
+ * unless the task goes on; the second ends the run at once. A handler of the loop for SIGINT takes its place.
  *
  * @example
  * ```ts
@@ -115,6 +115,8 @@ export class Runner implements AsyncDisposable {
     const task = loop.createTask(coroutine, { context, signal });
     let interrupts = 0;
     const interrupt = (): void => {
+      // The program's own handler takes the place of this one.
+      if (loop._handlesSignal("SIGINT")) return;
       if (++interrupts === 1) onBehalfOf(new CancelOrigin("interrupt"), () => task.cancel());
       else loop.stop();
     };

@@ -18,7 +18,7 @@ import { type BrokenExecutorError, RuntimeError, TimeoutError, WorkerCrashedErro
 import type { ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
 import { PoolWorker } from "./_pool_worker.ts";
-import { assertCloneable, notCloneable } from "./_not_cloneable.ts";
+import { assertCloneable, cloneContext, notCloneable } from "./_not_cloneable.ts";
 import { Task } from "./_task.ts";
 import type { Transport, TransportEvents } from "./_transport.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
@@ -124,12 +124,13 @@ export class Pool {
       throw new this.#settings.Broken(this.#broken.message, { cause: this.#broken.cause });
     }
     if (this.#shutDown) throw new RuntimeError("Cannot schedule new futures after shutdown");
-    const { signal, timeout, transfer } = options;
+    const { signal, timeout, transfer, context } = options;
     signal?.throwIfAborted();
     const limit = toMilliseconds(timeout, "timeout");
     if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
     const ref = functionRef(fn);
     const task = new Task({ ref, isChunk, transfer: transfer ?? [], timeout: limit, signal }, args, this.#onCancel);
+    if (context) task.context = cloneContext(ref.name, context, this.#settings.toProcess);
     this.#addModule(ref);
     if (signal !== undefined) this.#listen(signal, task);
     this.#queue.push(task);
@@ -454,6 +455,7 @@ export class Pool {
   #over(task: Task): void {
     const { signal } = task.settings;
     task.args = [];
+    task.context = undefined;
     if (signal !== undefined) this.#unlisten(signal, task);
     if (--this.#pending === 0) {
       clearTimeout(this.#watching);

@@ -65,7 +65,9 @@ export class PoolWorker {
     for (const { settings: { ref } } of tasks) this.#define(ref);
     this.transport.send(
       this.#next,
-      tasks.map(({ settings: { ref, isChunk }, args }) => [isChunk ? -ref.id : ref.id, args] as const),
+      tasks.map(({ settings: { ref, isChunk }, args, context }) =>
+        [isChunk ? -ref.id : ref.id, context === undefined ? args : { args, context }] as const
+      ),
       transfer,
     );
     if (this.count === 0) this.progressAt = performance.now();

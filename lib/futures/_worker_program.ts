@@ -11,7 +11,16 @@
 import type { makeCodec, V8 } from "./_codec.ts";
 import type { findUncloneable } from "./_cloneable.ts";
 import type { EncodedError, encodeError } from "./_error_codec.ts";
-import type { ChunkResult, Definition, FromWorker, layOutSlots, SlotState, slotWord, ToWorker } from "./_protocol.ts";
+import type {
+  ChunkResult,
+  Definition,
+  FromWorker,
+  Given,
+  layOutSlots,
+  SlotState,
+  slotWord,
+  ToWorker,
+} from "./_protocol.ts";
 
 /** What the program of a worker is built from. */
 export interface Parts {
@@ -73,6 +82,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   let waiting = true;
 
   let current = -1;
+  const NO_CONTEXT = Object.freeze({}) as Readonly<Record<string, unknown>>;
+  let context = NO_CONTEXT;
   let abortion: AbortController | undefined;
   let startedAt = 0;
 
@@ -92,7 +103,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   };
   const shared = globalThis as unknown as Record<symbol, unknown>;
   const LOADING = Symbol.for("@skein/skein.loading");
-  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal };
+  const taskContext = () => context;
+  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, taskContext };
 
   const exit = Deno.exit;
   Object.defineProperty(Deno, "exit", {
@@ -135,9 +147,10 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         fn = new Function(
           "checkCancelled",
           "taskSignal",
+          "taskContext",
           "__name",
           `"use strict"; return ${text};\n//# sourceURL=skein:task/${encodeURIComponent(name)}`,
-        )(checkCancelled, taskSignal, (fn: unknown) => fn);
+        )(checkCancelled, taskSignal, taskContext, (fn: unknown) => fn);
       } catch (cause) {
         throw new NotImportableError(
           `Cannot read the function ${name} from its source text: use importable() or fromModule()`,
@@ -258,7 +271,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     while (position < calls.length) {
       const seq = calls[position] as number;
       const id = calls[position + 1] as number;
-      const args = calls[position + 2] as unknown[];
+      const given = calls[position + 2] as Given;
       position += 3;
       const handed = slotWord(seq, SLOTS, SlotState.HANDED);
       if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.RUNNING)) !== handed) {
@@ -266,6 +279,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       }
       current = seq;
       abortion = undefined;
+      const args = "context" in given ? given.args : given;
+      context = "context" in given ? Object.freeze(given.context) : NO_CONTEXT;
       const entry = table.get(Math.abs(id))!;
       const name = entry.definition[1];
       const isChunk = id < 0;
@@ -286,6 +301,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       }
     }
     current = -1;
+    context = NO_CONTEXT;
     calls = [];
     position = 0;
   }

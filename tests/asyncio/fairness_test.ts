@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  aiter,
   BoundedSemaphore,
   createTask,
   EventLoop,
@@ -12,8 +13,10 @@ import {
   Semaphore,
   sleep,
   type Task,
+  TimeoutError,
   ValueError,
   wait,
+  waitFor,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest } from "./_helpers.ts";
 
@@ -110,4 +113,19 @@ Deno.test("PriorityQueue and LifoQueue give items in their order", () => {
   }
   const all = (queue: Queue<[number, string]>) => Array.from({ length: 4 }, () => queue.getNowait()[1]).join("");
   assertEquals([all(least), all(last)], ["cadb", "dcba"]);
+});
+
+loopTest("aiter() over a Queue goes on after a wait that was cancelled", function* () {
+  const queue = new Queue<number>();
+  const got: number[] = [];
+  using items = aiter(queue);
+  try {
+    yield* waitFor(items.more(), 1);
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+  }
+  for (const item of [1, 2, 3]) queue.putNowait(item);
+  queue.shutdown();
+  while (yield* items.more()) got.push(items.value);
+  assertEquals(got, [1, 2, 3]);
 });
