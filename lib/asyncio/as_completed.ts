@@ -17,6 +17,7 @@ import {
 } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
+import { limited } from "./_limited.ts";
 import { TimeoutError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { onCallDone, wrapFuture } from "./wrap_future.ts";
@@ -26,6 +27,12 @@ import type { Handle } from "./handle.ts";
 export interface AsCompletedOptions {
   /** How long all of it may take, counted from the call, in milliseconds or as a duration. No limit by default. */
   timeout?: DurationLike | null | undefined;
+  /**
+   * How many may run at a time, a whole number from 1 on. It holds for what has not begun: coroutines, generators and
+   * functions, which begin in their order. Promises, futures and tasks run already, and take no place. No limit by
+   * default.
+   */
+  limit?: number | undefined;
 }
 
 /**
@@ -199,9 +206,10 @@ const nothing = coroutine(function* (): GeneratorCoroutine<null> {
  *
  * @typeParam A The type of the awaitables.
  * @param awaitables What to run. One that is passed twice is given once.
- * @param options The time limit.
+ * @param options The time limit, and how many may run at a time.
  * @returns An iterable and an async iterable.
  * @throws {TypeError} If it is no iterable, or something in it cannot be awaited.
+ * @throws {RangeError} If the limit is no whole number from 1 on.
  *
  * @example
  * ```ts
@@ -225,12 +233,13 @@ export function asCompleted<A extends Awaitable<unknown>>(
       `Cannot iterate over ${Deno.inspect(awaitables, { depth: 0 })}: pass a list of awaitables`,
     );
   }
-  const limit = toDelay(options.timeout, "timeout");
+  const time = toDelay(options.timeout, "timeout");
   const loop = policy.getEventLoop();
   const futures = new Set<FutureOf<A>>();
-  for (const awaitable of new Set(awaitables)) {
+  const list = options.limit === undefined ? awaitables : limited(awaitables, options.limit);
+  for (const awaitable of new Set(list)) {
     const future: unknown = awaitable instanceof CallFuture ? awaitable : ensureFuture(awaitable, { loop });
     futures.add(future as FutureOf<A>);
   }
-  return new AsCompleted<AwaitedOf<A>, FutureOf<A>>(futures, loop, limit);
+  return new AsCompleted<AwaitedOf<A>, FutureOf<A>>(futures, loop, time);
 }

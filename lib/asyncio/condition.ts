@@ -4,6 +4,7 @@
  */
 
 import type { Held } from "./_acquire.ts";
+import { patiently } from "./_cancellation.ts";
 import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { CancelledError, RuntimeError, ValueError } from "./exceptions.ts";
 import { Lock, type LockStatistics } from "./lock.ts";
@@ -186,7 +187,8 @@ export class Condition {
     let cancelled: { error: CancelledError } | null = null;
     for (;;) {
       try {
-        yield* this.#lock.acquire();
+        if (cancelled === null) yield* this.#lock.acquire();
+        else yield* patiently(this.#lock.acquire());
         break;
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;

@@ -7,9 +7,16 @@
  * @module
  */
 
+import type { CancelOrigin } from "./cancel_origin.ts";
 import { RuntimeError, TimeoutError } from "../futures/errors.ts";
 
 export { RuntimeError, TimeoutError };
+
+/** Options of {@linkcode CancelledError}. */
+export interface CancelledErrorOptions extends ErrorOptions {
+  /** What asked for the cancellation. Nothing by default. */
+  origin?: CancelOrigin | undefined;
+}
 
 /**
  * A task or a future was cancelled. Thrown into a task where it waits, and by whatever waits for a cancelled future.
@@ -20,20 +27,23 @@ export { RuntimeError, TimeoutError };
 export class CancelledError extends Error {
   /** What was passed to `cancel()`, as it was passed; `undefined` if nothing was. */
   readonly reason: unknown;
+  /** What asked for the cancellation; `undefined` if the error was made by other code than this library's. */
+  readonly origin: CancelOrigin | undefined;
 
   /**
    * Makes one.
    *
    * @param reason What was passed to `cancel()`.
-   * @param options The `cause`.
+   * @param options The `cause` and the origin.
    */
-  constructor(reason?: unknown, options?: ErrorOptions) {
+  constructor(reason?: unknown, options?: CancelledErrorOptions) {
     super(
       reason === undefined || reason === null ? "" : String(reason),
       options,
     );
     this.name = "CancelledError";
     this.reason = reason ?? undefined;
+    this.origin = options?.origin;
   }
 }
 
@@ -50,6 +60,20 @@ export class InvalidStateError extends Error {
   constructor(message?: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "InvalidStateError";
+  }
+}
+
+/** Something could be had by waiting only, and was asked for without waiting. Trio's and anyio's `WouldBlock`. */
+export class WouldBlock extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What was asked for.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "WouldBlock";
   }
 }
 

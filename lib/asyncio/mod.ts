@@ -23,6 +23,9 @@ export type { DurationLike } from "../_duration.ts";
 export * from "./as_completed.ts";
 export { aiter, anext, AsyncItems, type AsyncItemsOptions, forEach, StopAsyncIteration } from "./async_iteration.ts";
 export * from "./barrier.ts";
+export { type CancelKind, CancelOrigin } from "./cancel_origin.ts";
+export * from "./cancel_scope.ts";
+export * from "./capacity_limiter.ts";
 export * from "./clock.ts";
 export * from "./condition.ts";
 export { Context, ContextVar, type ContextVarOptions, copyContext, type Token } from "./context.ts";
@@ -46,6 +49,7 @@ export {
   type BlockedTask,
   BrokenBarrierError,
   CancelledError,
+  type CancelledErrorOptions,
   DeadlockError,
   ExceptionGroup,
   InvalidStateError,
@@ -54,11 +58,13 @@ export {
   SystemExit,
   TimeoutError,
   ValueError,
+  WouldBlock,
 } from "./exceptions.ts";
 export { type DoneCallbackOptions, Future, type FutureOptions, type FutureState, isfuture } from "./future.ts";
 export * from "./gather.ts";
 export { Handle, TimerHandle } from "./handle.ts";
 export * from "./lock.ts";
+export * from "./map.ts";
 export * from "./queues.ts";
 export * from "./runners.ts";
 export * from "./semaphore.ts";

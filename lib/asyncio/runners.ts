@@ -3,6 +3,7 @@
  * @module
  */
 
+import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
 import { Context } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { EventLoop, setEventLoop } from "./event_loop.ts";
@@ -116,7 +117,7 @@ export class Runner implements AsyncDisposable {
     const interrupt = (): void => {
       // The program's own handler takes the place of this one.
       if (loop._handlesSignal("SIGINT")) return;
-      if (++interrupts === 1) task.cancel();
+      if (++interrupts === 1) onBehalfOf(new CancelOrigin("interrupt"), () => task.cancel());
       else loop.stop();
     };
     Deno.addSignalListener("SIGINT", interrupt);
@@ -159,7 +160,9 @@ export class Runner implements AsyncDisposable {
 async function cancelAllTasks(loop: EventLoop): Promise<void> {
   const tasks = [...loop._tasks()];
   if (tasks.length === 0) return;
-  for (const task of tasks) task.cancel();
+  onBehalfOf(new CancelOrigin("shutdown"), () => {
+    for (const task of tasks) task.cancel();
+  });
   await loop.runUntilComplete(gather(tasks, { returnExceptions: true }));
   for (const task of tasks) {
     if (task.cancelled() || !task._throws()) continue;

@@ -1,0 +1,189 @@
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  CapacityLimiter,
+  createTask,
+  currentTask,
+  type Held,
+  RuntimeError,
+  sleep,
+  type Task,
+  ValueError,
+  wait,
+  WouldBlock,
+} from "../../lib/asyncio/mod.ts";
+import { loopTest, virtualLoop } from "./_helpers.ts";
+import { kinds, kindTest, type Script } from "./_kinds.ts";
+
+kindTest("CapacityLimiter.acquire() borrows for the current task, and the end of the block gives back", function* (co) {
+  const limiter = new CapacityLimiter(2);
+  yield createTask(co(function* (): Script<void> {
+    using held: Held = yield limiter.acquire();
+    assertEquals([limiter.borrowedTokens, limiter.availableTokens, limiter.totalTokens], [1, 1, 2]);
+    assertStrictEquals(limiter.statistics().borrowers[0], currentTask());
+    assert(held);
+    yield sleep(1);
+  }));
+  assertEquals(limiter.statistics(), { borrowedTokens: 0, totalTokens: 2, borrowers: [], tasksWaiting: 0 });
+});
+
+kindTest("CapacityLimiter refuses a second token to who holds or waits for one", function* (_co, loop) {
+  const limiter = new CapacityLimiter(1);
+  const refused = function* (waiting: PromiseLike<unknown>): Script<void> {
+    try {
+      yield waiting;
+    } catch (error) {
+      return assert(error instanceof RuntimeError && error.message.includes("token already"), String(error));
+    }
+    throw new Error("not refused");
+  };
+  yield limiter.acquire();
+  yield* refused(limiter.acquire());
+  assertThrows(() => limiter.acquireNowait(), RuntimeError, "holds a token already");
+  const waiter = createTask(limiter.acquireOnBehalfOf("guest"));
+  yield sleep(0);
+  yield* refused(limiter.acquireOnBehalfOf("guest"));
+  waiter.cancel();
+  yield wait([waiter]);
+  limiter.release();
+  limiter.acquireOnBehalfOfNowait("guest");
+  yield* refused(limiter.acquireOnBehalfOf("guest"));
+  limiter.releaseOnBehalfOf("guest");
+  assertEquals([limiter.borrowedTokens, loop.time()], [0, 0]);
+});
+
+kindTest("CapacityLimiter: first come, first served, also against acquireNowait()", function* (co) {
+  const limiter = new CapacityLimiter(1);
+  const order: number[] = [];
+  yield limiter.acquire();
+  const tasks = [1, 2, 3].map((n) =>
+    createTask(co(function* (): Script<void> {
+      using _held: Held = yield limiter.acquire();
+      order.push(n);
+      yield sleep(1);
+    }))
+  );
+  yield sleep(0);
+  assertThrows(() => limiter.acquireOnBehalfOfNowait("x"), WouldBlock, "without waiting");
+  limiter.release();
+  assertEquals([limiter.borrowedTokens, limiter.statistics().tasksWaiting], [1, 2]);
+  assertThrows(() => limiter.acquireOnBehalfOfNowait("x"), WouldBlock);
+  yield wait(tasks);
+  assertEquals(order, [1, 2, 3]);
+  limiter.acquireNowait();
+  limiter.release();
+});
+
+kindTest("CapacityLimiter.totalTokens can be changed while in use", function* (co) {
+  const limiter = new CapacityLimiter(0);
+  const started: number[] = [];
+  const tasks = [1, 2, 3, 4].map((n) =>
+    createTask(co(function* (): Script<void> {
+      using _held: Held = yield limiter.acquire();
+      started.push(n);
+      yield sleep(10);
+    }))
+  );
+  yield sleep(1);
+  assertEquals(started, []);
+  limiter.totalTokens = 2;
+  yield sleep(1);
+  assertEquals(started, [1, 2]);
+  limiter.totalTokens = 1;
+  assertEquals([limiter.availableTokens, limiter.borrowedTokens], [-1, 2]);
+  yield sleep(11);
+  assertEquals([started, limiter.availableTokens], [[1, 2, 3], 0]);
+  limiter.totalTokens = Infinity;
+  yield sleep(1);
+  assertEquals([started, limiter.availableTokens], [[1, 2, 3, 4], Infinity]);
+  yield wait(tasks);
+  assertEquals(String(limiter), "<CapacityLimiter 0 of Infinity borrowed, 0 waiting>");
+});
+
+loopTest("CapacityLimiter passes a token on whose new holder is cancelled in that moment", async () => {
+  const limiter = new CapacityLimiter(1);
+  await limiter.acquire();
+  const first = createTask(limiter.acquire());
+  const second = createTask(limiter.acquireOnBehalfOf("second"));
+  await sleep(0);
+  limiter.release();
+  first.cancel();
+  await wait([first, second]);
+  assertEquals([first.cancelled(), limiter.statistics().borrowers], [true, ["second"]]);
+});
+
+loopTest("CapacityLimiter refuses bad numbers, borrowers and releases", async () => {
+  for (const total of [-1, 1.5, NaN, -Infinity, "3", null] as number[]) {
+    assertThrows(() => new CapacityLimiter(total), ValueError, "totalTokens");
+    const limiter = new CapacityLimiter(1);
+    assertThrows(() => limiter.totalTokens = total, ValueError, "totalTokens");
+    assertEquals(limiter.totalTokens, 1);
+  }
+  const limiter = new CapacityLimiter(1);
+  assertThrows(() => limiter.release(), RuntimeError, "holds none");
+  assertThrows(() => limiter.releaseOnBehalfOf("nobody"), RuntimeError, "holds none");
+  for (const nobody of [null, undefined]) {
+    assertThrows(() => limiter.acquireOnBehalfOf(nobody), TypeError, "pass who holds it");
+    assertThrows(() => limiter.acquireOnBehalfOfNowait(nobody), TypeError, "pass who holds it");
+  }
+  await sleep(0);
+});
+
+Deno.test("CapacityLimiter.acquireNowait() and release() need a task", () => {
+  const limiter = new CapacityLimiter(1);
+  assertThrows(() => limiter.acquireNowait(), RuntimeError, "outside of a task");
+  assertThrows(() => limiter.release(), RuntimeError, "outside of a task");
+});
+
+for (const [kind, co] of kinds) {
+  Deno.test(`CapacityLimiter: random users, changes and cancellations lose no token (${kind})`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({ at: fc.nat(10), time: fc.nat(5), cancelAt: fc.option(fc.nat(15), { nil: null }) }),
+          { maxLength: 10 },
+        ),
+        fc.array(fc.record({ at: fc.nat(15), total: fc.nat(3) }), { maxLength: 4 }),
+        async (users, changes) => {
+          using loop = virtualLoop();
+          const limiter = new CapacityLimiter(2);
+          let highest = 2;
+          let holding = 0;
+          const entered: number[] = [];
+          const tasks: Task<unknown>[] = [];
+          await loop.runUntilComplete(async () => {
+            for (const { at, total } of changes) {
+              loop.callLater(at, () => {
+                limiter.totalTokens = total;
+                highest = Math.max(highest, total);
+              });
+            }
+            loop.callLater(16, () => limiter.totalTokens = 2);
+            users.forEach(({ at, time, cancelAt }, id) => {
+              const task = createTask(co(function* (): Script<void> {
+                yield sleep(at);
+                using _held: Held = yield limiter.acquire();
+                entered.push(id);
+                assert(++holding <= highest);
+                try {
+                  yield sleep(time);
+                } finally {
+                  holding--;
+                }
+              }));
+              tasks.push(task);
+              if (cancelAt !== null) loop.callLater(cancelAt, () => task.cancel());
+            });
+            await sleep(100);
+          });
+          for (const task of tasks) assert(task.done() && (task.cancelled() || !task.exception()));
+          assertEquals([limiter.borrowedTokens, limiter.availableTokens, limiter.statistics().tasksWaiting], [0, 2, 0]);
+          // Nobody has overtaken who came before; timers of one time run in the order of their making.
+          const come = (id: number) => users[id]!.at * 100 + id;
+          if (users.every(({ at }) => at > 0)) assertEquals(entered, entered.toSorted((a, b) => come(a) - come(b)));
+        },
+      ),
+      { numRuns: 200, seed: 5 },
+    );
+  });
+}
