@@ -25,8 +25,8 @@ const RECIPES: Readonly<Record<string, readonly RecipeCase[]>> = {
   pooling: [
     { flags: ["--allow-run"], args: ["--count=1000", "--items=2", "--workers=1"], prints: "processes:\nitem 1" },
   ],
-  event_loop: [{ flags: [], args: ["--virtual"], prints: "function_3 called\nfunction_1 called" }],
-  state_machine: [
+  "event_loop": [{ flags: [], args: ["--virtual"], prints: "function_3 called\nfunction_1 called" }],
+  "state_machine": [
     { flags: [], args: ["--virtual"], prints: "...Stop Computation..." },
     {
       flags: ["--allow-write=path.svg"],
@@ -37,11 +37,11 @@ const RECIPES: Readonly<Record<string, readonly RecipeCase[]>> = {
   ],
   tasks: [{ flags: [], args: ["--virtual"], prints: "3628800" }],
   futures: [{ flags: [], args: ["--virtual", "5", "5"], prints: "result = 120\n" }],
-  executor_api: [{ flags: ["--allow-run"], args: [], prints: "ALL_COMPLETED: 3 done, 0 not done" }],
-  context_switch: [{ flags: [], args: ["--virtual"], prints: "Implicit context switch back to bar" }],
-  as_completed: [{ flags: ["--allow-net=127.0.0.1"], args: ["--virtual"], prints: "Process took: " }],
-  first_completed: [{ flags: ["--allow-net=127.0.0.1"], args: ["--virtual"], prints: "was cancelled" }],
-  event_loop_api: [{ flags: [], args: ["--virtual"], prints: "TASKS DONE : " }],
+  "executor_api": [{ flags: ["--allow-run"], args: [], prints: "ALL_COMPLETED: 3 done, 0 not done" }],
+  "context_switch": [{ flags: [], args: ["--virtual"], prints: "Implicit context switch back to bar" }],
+  "as_completed": [{ flags: ["--allow-net=127.0.0.1"], args: ["--virtual"], prints: "Process took: " }],
+  "first_completed": [{ flags: ["--allow-net=127.0.0.1"], args: ["--virtual"], prints: "was cancelled" }],
+  "event_loop_api": [{ flags: [], args: ["--virtual"], prints: "TASKS DONE : " }],
 };
 
 /** Fails if a program did not end well, and tells what it said. */
