@@ -28,7 +28,7 @@ import {
   wait,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, runProgram, virtualLoop } from "./_helpers.ts";
-import { type Kind, kinds, kindTest, type Script } from "./_kinds.ts";
+import { type Kind, kinds, kindTest, type Script } from "./_scripts.ts";
 
 const MOVED_ON = { cancelled: true, value: undefined } as const;
 

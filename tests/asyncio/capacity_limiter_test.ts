@@ -13,7 +13,7 @@ import {
   WouldBlock,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
-import { kinds, kindTest, type Script } from "./_kinds.ts";
+import { kinds, kindTest, type Script } from "./_scripts.ts";
 
 kindTest("CapacityLimiter.acquire() borrows for the current task, and the end of the block gives back", function* (co) {
   const limiter = new CapacityLimiter(2);

@@ -14,7 +14,7 @@ import {
   wait,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
-import { kinds, kindTest, type Script } from "./_kinds.ts";
+import { kinds, kindTest, type Script } from "./_scripts.ts";
 
 function* naturals(): Generator<number> {
   for (let n = 1;; n++) yield n;
