@@ -161,3 +161,15 @@ Deno.test("EventLoop.debug does not warn of coroutines that were given to a task
   `);
   assertEquals(lines, []);
 });
+
+Deno.test("EventLoop.debug does not warn of the coroutine of a task that was cancelled before it began", async () => {
+  const lines = await neverAwaited(`
+    const make = asyncio.coroutine(async () => {});
+    await loop.runUntilComplete(async () => {
+      const tasks = [make(), asyncio.sleep(1), new asyncio.Lock().acquire()].map((each) => asyncio.createTask(each));
+      for (const task of tasks) task.cancel();
+      await asyncio.wait(tasks);
+    });
+  `);
+  assertEquals(lines, []);
+});
