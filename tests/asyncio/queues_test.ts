@@ -789,19 +789,28 @@ Deno.test("PriorityQueue takes no item that would make a later getNowait() throw
 });
 
 for (const item of [undefined, null, NaN, {}, () => {}, Symbol("s"), [], [NaN, 1], [null], [{}], new Date(NaN)]) {
-  eachKind(`PriorityQueue refuses ${Deno.inspect(item)}, which has no order, at once`, function* () {
+  eachKind(`PriorityQueue refuses ${Deno.inspect(item)}, which has no order, at once`, function* ({ task }) {
     const queue = new PriorityQueue<unknown>(1);
     assertThrows(() => queue.putNowait(item), TypeError, `Cannot order ${Deno.inspect(item, { depth: 1 })}`);
-    assertInstanceOf(yield* thrownBy(queue.put(item)), TypeError);
+    const putting = task(function* () {
+      yield* on(queue.put(item));
+    });
+    assertInstanceOf(yield* thrownBy(putting), TypeError);
     assertEquals(queue.statistics(), { size: 0, unfinished: 0, gettersWaiting: 0, puttersWaiting: 0 });
   });
 }
 
-eachKind("PriorityQueue.put() refuses an item without order at once, also when there is no room for it", function* () {
-  const queue = filled(new PriorityQueue<unknown>(1), [1]);
-  assertInstanceOf(yield* thrownBy(waitFor(queue.put({}), 5)), TypeError);
-  assertEquals(drain(queue), [1]);
-});
+eachKind(
+  "PriorityQueue.put() refuses an item without order at once, also when there is no room for it",
+  function* ({ task }) {
+    const queue = filled(new PriorityQueue<unknown>(1), [1]);
+    const putting = task(function* () {
+      yield* on(waitFor(queue.put({}), 5));
+    });
+    assertInstanceOf(yield* thrownBy(putting), TypeError);
+    assertEquals(drain(queue), [1]);
+  },
+);
 
 Deno.test("PriorityQueue refuses an item of another kind than those in it", () => {
   for (const [first, second] of [[1, "1"], ["a", 1n], [[1], 1], [[1], ["a"]], [new Date(0), "a"]]) {

@@ -53,7 +53,8 @@ function property<T>(name: string, schedule: fc.Arbitrary<T>, run: (schedule: T)
 /** Calls `check` in the middle of each millisecond, when all has come to rest, until all tasks have ended. */
 function* watching(tasks: Task<unknown>[], check: () => void): Steps<void> {
   yield* on(sleep(0.5));
-  while (tasks.some((task) => !task.done())) {
+  for (let time = 0; tasks.some((task) => !task.done()); time++) {
+    assert(time < 500, "somebody waits for ever");
     check();
     yield* on(sleep(1));
   }
