@@ -83,6 +83,11 @@ export class WaitQueue {
     this.#binding = binding;
   }
 
+  /** The method that waits, for messages. */
+  get name(): string {
+    return `${this.#owner.constructor.name}.${this.#verb}`;
+  }
+
   /** How many are in it and have not been cancelled: those that wait, and those that are about to go on. */
   get live(): number {
     return this.#live;
@@ -165,7 +170,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   }
 
   override get name(): string {
-    return String(this.#queue);
+    return this.#queue.name;
   }
 
   /** Whether the wait is over, before it (`woken` is false) or when its turn has come. If not, it waits (again). */
@@ -194,7 +199,14 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
       this.#waiter = null;
       this.#queue.leave(waiter);
     }
-    if (this._arrive(waiter !== null)) return { done: true, value: this._value() };
+    const woken = waiter !== null;
+    try {
+      if (this._arrive(woken)) return { done: true, value: this._value() };
+    } catch (error) {
+      // What it was woken for is somebody else's.
+      this._giveUp(woken);
+      throw error;
+    }
     const next = this.#waiter = this.#queue.enter();
     next._blocking = true;
     return { done: false, value: next };

@@ -5,8 +5,7 @@
 
 import { Deque } from "../_deque.ts";
 import { AsyncItems } from "./async_iteration.ts";
-import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { Event } from "./event.ts";
+import type { Coroutine, GeneratorCoroutine } from "./coroutine.ts";
 import { ValueError } from "./exceptions.ts";
 import { Heap } from "./_heap.ts";
 import { compareNaturally, requireOrder } from "./_natural_order.ts";
@@ -105,7 +104,7 @@ export class Queue<T> implements AsyncIterable<T> {
   readonly #binding = new LoopBinding(this);
   readonly #getters = new WaitQueue(this, "get", this.#binding);
   readonly #putters = new WaitQueue(this, "put", this.#binding);
-  readonly #finished = new Event();
+  readonly #joiners = new WaitQueue(this, "join", this.#binding);
   readonly #items: Store<T>;
   #unfinished = 0;
   #isShutDown = false;
@@ -126,7 +125,6 @@ export class Queue<T> implements AsyncIterable<T> {
     }
     this.#maxsize = maxsize;
     this.#items = this._store();
-    this.#finished.set();
   }
 
   /** How many items it takes; without limit if that is 0 or less. */
@@ -174,7 +172,6 @@ export class Queue<T> implements AsyncIterable<T> {
     }
     this.#items.push(item);
     this.#unfinished++;
-    this.#finished.clear();
     this.#getters.wakeNext();
   }
 
@@ -223,7 +220,7 @@ export class Queue<T> implements AsyncIterable<T> {
    * @returns A coroutine.
    */
   join(): Coroutine<void> {
-    return new FunctionCoroutine<[], void>(this.#join, [], this, "Queue.join");
+    return new Join(this as Queue<unknown>, this.#joiners);
   }
 
   /**
@@ -231,15 +228,16 @@ export class Queue<T> implements AsyncIterable<T> {
    * wait go on with that.
    *
    * @param options Whether the items in it are dropped, which then count as done for {@linkcode Queue.join}.
+   * @throws {TypeError} If `options` is no object.
    */
   shutdown(options: QueueShutdownOptions = {}): void {
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(`Cannot shut down with ${Deno.inspect(options)}: pass { immediate: true }, or nothing`);
+    }
     this.#isShutDown = true;
     if (options.immediate) {
-      let dropped = 0;
-      while (!this.empty()) {
-        this.#items.shift();
-        dropped++;
-      }
+      const dropped = this.qsize();
+      this.#items.clear();
       this.#finish(Math.min(dropped, this.#unfinished));
     }
     this.#getters.wakeAll();
@@ -301,13 +299,9 @@ export class Queue<T> implements AsyncIterable<T> {
     }
   }
 
-  *#join(): GeneratorCoroutine<void> {
-    if (this.#unfinished > 0) yield* this.#finished.wait();
-  }
-
   #finish(count: number): void {
     this.#unfinished -= count;
-    if (this.#unfinished === 0) this.#finished.set();
+    if (this.#unfinished === 0) this.#joiners.wakeAll();
   }
 }
 
@@ -365,6 +359,19 @@ export class PriorityQueue<T> extends Queue<T> {
   }
 
   /**
+   * Puts an item, when there is room for it.
+   *
+   * @param item The item.
+   * @returns A coroutine.
+   * @throws {TypeError} If it has no order and there is no `compare`.
+   * @throws {QueueShutDown} (when awaited) If the queue was shut down, or is meanwhile.
+   */
+  override put(item: T): Coroutine<void> {
+    if (this.#compare === undefined) requireOrder(item);
+    return super.put(item);
+  }
+
+  /**
    * Puts an item.
    *
    * @param item The item.
@@ -413,6 +420,8 @@ interface Store<T> {
   push(item: T): void;
   /** Takes the one that is next. */
   shift(): T | undefined;
+  /** Drops all. */
+  clear(): void;
 }
 
 class Stack<T> implements Store<T> {
@@ -428,6 +437,10 @@ class Stack<T> implements Store<T> {
 
   shift(): T | undefined {
     return this.#items.pop();
+  }
+
+  clear(): void {
+    this.#items.length = 0;
   }
 }
 
@@ -481,4 +494,21 @@ class Get<T> extends QueuedWait<T> {
   protected override _giveUp(woken: boolean): void {
     if (woken && !this.#from.empty()) this.#getters.wakeNext();
   }
+}
+
+class Join extends QueuedWait<void> {
+  readonly #queue: Queue<unknown>;
+
+  constructor(queue: Queue<unknown>, joiners: WaitQueue) {
+    super(joiners);
+    this.#queue = queue;
+  }
+
+  protected override _arrive(woken: boolean): boolean {
+    return woken || this.#queue.statistics().unfinished === 0;
+  }
+
+  protected override _value(): void {}
+
+  protected override _giveUp(): void {}
 }

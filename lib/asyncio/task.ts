@@ -7,7 +7,15 @@ import { CancelRequest, reaches, type Region } from "./_cancellation.ts";
 import { CancelOrigin, onBehalfOf, originHere } from "./cancel_origin.ts";
 import { current, policy } from "./_current.ts";
 import { Context, inheritedContext } from "./context.ts";
-import { type Awaitable, type AwaitedOf, awaiting, isAwaitable, notAwaitable } from "./coroutine.ts";
+import {
+  type Awaitable,
+  type AwaitedOf,
+  awaiting,
+  Coroutine,
+  isAwaitable,
+  notAwaitable,
+  type Suspension,
+} from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
@@ -98,9 +106,7 @@ export class Task<T> extends Future<T> {
     this.#name = name === undefined || name === null ? ++count : String(name);
     this._context = context ?? inheritedContext();
     this.#coroutine = coroutine;
-    // A generator is driven as it is; all else through one.
-    const iterator = "next" in coroutine ? coroutine : awaiting(coroutine);
-    this.#strand = new Strand(this as Task<unknown>, iterator, this);
+    this.#strand = new Strand(this as Task<unknown>, iteratorOf(coroutine), this);
     if (signal !== undefined) this.#follow(signal);
     const loop = this._loop;
     if (options.eagerStart === true && loop.isRunning() && !this._alert) this.#startEagerly();
@@ -457,6 +463,25 @@ export class Task<T> extends Future<T> {
     }
     if ("name" in coroutine) return `${coroutine.name}()`;
     return coroutine instanceof Promise ? "promise" : "generator";
+  }
+}
+
+/** A generator is driven as it is; all else through one. */
+function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown, unknown> {
+  if (coroutine instanceof Coroutine) return begin(coroutine);
+  return "next" in coroutine ? coroutine : awaiting(coroutine);
+}
+
+/** Begins a coroutine. One that was awaited before, or closed, fails the task, and not whoever makes it. */
+function begin(coroutine: Coroutine<unknown>): Iterator<Suspension, unknown, unknown> {
+  try {
+    return coroutine[Symbol.iterator]();
+  } catch (error) {
+    return {
+      next: () => {
+        throw error;
+      },
+    };
   }
 }
 
