@@ -164,6 +164,12 @@ export class EventLoop implements Disposable {
    */
   readonly _unretrieved: Set<Unretrieved> = new Set();
   /**
+   * Connections, servers and processes, which end with the loop.
+   *
+   * @internal
+   */
+  readonly _resources: Set<Disposable> = new Set();
+  /**
    * Native code that was let go on in this round and neither waits again nor has ended.
    *
    * @internal
@@ -332,8 +338,9 @@ export class EventLoop implements Disposable {
   }
 
   /**
-   * Ends it for good: what is scheduled is dropped, the default executor is told to shut down, and exceptions that
-   * nobody has taken note of are reported. A second call does nothing.
+   * Ends it for good: what is scheduled is dropped, connections and servers are closed, subprocesses killed, the default
+   * executor is told to shut down, and exceptions that nobody has taken note of are reported. A second call does
+   * nothing.
    *
    * @throws {RuntimeError} If it runs.
    */
@@ -350,6 +357,7 @@ export class EventLoop implements Disposable {
     this.#ready.clear();
     this.#timers.clear();
     this.#todo = 0;
+    for (const resource of [...this._resources]) resource[Symbol.dispose]();
     for (const signal of [...this.#signalHandlers.keys()]) {
       this.removeSignalHandler(signal);
     }

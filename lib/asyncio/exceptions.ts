@@ -92,6 +92,63 @@ export class ValueError extends RangeError {
 }
 
 /**
+ * The stream ended before what was asked for had come. Python's `asyncio.IncompleteReadError`, an `EOFError`.
+ */
+export class IncompleteReadError extends Error {
+  /** What had come, which may be nothing. It has left the reader's buffer. */
+  readonly partial: Uint8Array<ArrayBuffer>;
+  /** How many bytes were asked for; `null` if it was a separator. */
+  readonly expected: number | null;
+
+  /**
+   * Makes one.
+   *
+   * @param partial What had come.
+   * @param expected How many bytes were asked for, `null` if that is not known.
+   */
+  constructor(partial: Uint8Array<ArrayBuffer>, expected: number | null) {
+    super(`${partial.length} bytes read on a total of ${expected ?? "undefined"} expected bytes`);
+    this.name = "IncompleteReadError";
+    this.partial = partial;
+    this.expected = expected;
+  }
+}
+
+/**
+ * A separator has not come within the limit of the reader. Python's `asyncio.LimitOverrunError`. What was read stays in
+ * the buffer.
+ */
+export class LimitOverrunError extends Error {
+  /** How many bytes can be read and thrown away without touching a separator. */
+  readonly consumed: number;
+
+  /**
+   * Makes one.
+   *
+   * @param message What happened.
+   * @param consumed How many bytes hold no separator.
+   */
+  constructor(message: string, consumed: number) {
+    super(message);
+    this.name = "LimitOverrunError";
+    this.consumed = consumed;
+  }
+}
+
+/** A signal was sent to a process that has ended. Python's `ProcessLookupError`. */
+export class ProcessLookupError extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message Which process, and how it ended.
+   */
+  constructor(message?: string) {
+    super(message);
+    this.name = "ProcessLookupError";
+  }
+}
+
+/**
  * Several errors at once, such as those of the tasks of a task group. Python's `ExceptionGroup`.
  *
  * @example

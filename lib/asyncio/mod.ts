@@ -52,8 +52,11 @@ export {
   type CancelledErrorOptions,
   DeadlockError,
   ExceptionGroup,
+  IncompleteReadError,
   InvalidStateError,
   KeyboardInterrupt,
+  LimitOverrunError,
+  ProcessLookupError,
   RuntimeError,
   SystemExit,
   TimeoutError,
@@ -68,8 +71,13 @@ export * from "./map.ts";
 export * from "./queues.ts";
 export * from "./runners.ts";
 export * from "./semaphore.ts";
+export { type ClientConnected, Server } from "./server.ts";
 export * from "./shield.ts";
 export * from "./sleep.ts";
+export { type ReadTransport, StreamReader, type StreamReaderOptions } from "./stream_reader.ts";
+export { type ExtraInfo, type StartTlsOptions, StreamWriter } from "./stream_writer.ts";
+export * from "./streams.ts";
+export * from "./subprocess.ts";
 export { createTask, Task, type TaskConstructorOptions, type TaskFrame, type TaskOptions } from "./task.ts";
 export * from "./task_group.ts";
 export * from "./tasks.ts";
