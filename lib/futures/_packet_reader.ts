@@ -14,6 +14,8 @@ export interface PacketHandlers {
 /** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
 const MAX_LENGTHS: readonly number[] = [0x7fff_ffff, 65536];
 
+const NEWLINE = 0x0a;
+
 /** Splits a stream of bytes into messages and everything else. */
 export class PacketReader {
   readonly #key: Uint8Array;
@@ -44,18 +46,18 @@ export class PacketReader {
       position = start;
       if (bytes.length - start < header) break;
       const length = bytes[start + header - 2]! | (bytes[start + header - 1]! << 8);
-      if (bytes.length - start < header + length) break;
-      const payload = bytes.subarray(start + header, start + header + length);
-      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, payload);
-      position = start + header + length;
+      const end = start + header + length;
+      if (bytes.length <= end) break;
+      if (bytes[end] !== NEWLINE) throw new RangeError("a packet without an end");
+      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, bytes.subarray(start + header, end));
+      position = end + 1;
     }
     this.#rest = bytes.slice(position);
   }
 
   /**
    * The stream is over: what looked like the start of a packet was output, unless it has the whole key, which nobody
-   * prints. Then it is a packet that the child was writing when it ended: Deno writes to stdout up to the last newline
-   * in one go, and what is behind it in another.
+   * prints. Then it is a packet that the child was writing when it ended.
    */
   end(): void {
     if (this.#rest.length > 0 && this.#rest.length < this.#key.length) this.#handlers.output(this.#rest);

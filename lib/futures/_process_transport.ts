@@ -52,8 +52,7 @@ export class ProcessTransport implements Transport {
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #events: TransportEvents;
-  // Without newlines, at which Deno parts what is written to stdout: whoever ends in a packet has written the whole key.
-  readonly #key = crypto.getRandomValues(new Uint8Array(16)).map((byte) => byte === 0x0a ? 0x0b : byte);
+  readonly #key = crypto.getRandomValues(new Uint8Array(16));
   #stderrTail = "";
   /** The calls that nobody waits for any more. If the child runs one of them, it is killed. */
   readonly #doomed = new Set<number>();

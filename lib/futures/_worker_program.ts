@@ -428,27 +428,29 @@ export function threadProgram(parts: Parts): void {
 /**
  * Writes messages to the stdout of a child in packets, each a single small write, which a pipe never mixes with
  * another: so several threads may write, and what a task prints itself goes between the packets. A packet is the key, a
- * channel, a flag for the last one of a message, and the length of its part in 16 bits.
+ * channel, a flag for the last one of a message, the length of its part in 16 bits, the part, and a newline.
  */
 export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8Array) => void {
   // What a pipe takes in one piece.
   const PACKET = Deno.build.os === "linux" ? 4096 : 512;
   const writeSync = Deno.stdout.writeSync.bind(Deno.stdout); // a task may replace it, and is not to see the key
   const header = key.length + 4;
+  const NEWLINE = 0x0a;
   const packet = new Uint8Array(PACKET);
   packet.set(key);
   packet[key.length] = channel;
   return (payload) => {
     let offset = 0;
     do {
-      const length = Math.min(payload.length - offset, PACKET - header);
+      const length = Math.min(payload.length - offset, PACKET - header - 1);
       packet[key.length + 1] = offset + length === payload.length ? 1 : 0;
       packet[key.length + 2] = length & 0xff;
       packet[key.length + 3] = length >> 8;
       packet.set(payload.subarray(offset, offset + length), header);
-      for (let written = 0; written < header + length;) {
-        written += writeSync(packet.subarray(written, header + length));
-      }
+      // Deno writes to stdout up to the last newline at once, and what is behind it in a second piece.
+      const end = header + length;
+      packet[end] = NEWLINE;
+      for (let written = 0; written <= end;) written += writeSync(packet.subarray(written, end + 1));
       offset += length;
     } while (offset < payload.length);
   };
