@@ -83,13 +83,26 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   }
 
   /** Runs `iterator` as a strand, for native code that awaits it. */
-  run<T>(iterator: Iterator<unknown, unknown, unknown>): Promise<T> {
+  run<T>(iterator: Iterator<unknown, T, unknown>): Promise<T> {
+    if (this.#state === "abandoned") return Promise.reject(errorOf(this.#givenUp!));
+    const before = current.frame;
+    // Within what runs already: a cancellation that was asked for comes when it waits, not before.
+    current.frame = this._task;
+    let result: IteratorResult<unknown, T>;
+    try {
+      result = iterator.next();
+    } catch (error) {
+      return Promise.reject(error);
+    } finally {
+      current.frame = before;
+    }
+    // Where there is nothing to wait for, the code goes on as if it had not asked.
+    return result.done ? Promise.resolve(result.value) : this.#park(iterator, result);
+  }
+
+  #park<T>(iterator: Iterator<unknown, T, unknown>, result: IteratorYieldResult<unknown>): Promise<T> {
     this.#parked();
     return new Promise<T>((resolve, reject) => {
-      if (this.#state === "abandoned") {
-        reject(errorOf(this.#givenUp!));
-        return;
-      }
       const strand = new Strand(this._task, iterator, this);
       strand._region = this.#place();
       this.#strands.set(strand, {
@@ -98,7 +111,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       });
       this._loop._parkedNatives++;
       const before = current.frame;
-      strand._start();
+      strand._stepped(result);
       current.frame = before;
       // A loop on a virtual clock may have fallen asleep until the host had answered this code, as it now has.
       this._loop._wake();

@@ -107,10 +107,11 @@ export class Strand {
       this.#owner._strandThrew(thrown, this);
       return;
     }
-    this.#stepped(result);
+    this._stepped(result);
   }
 
-  #stepped(result: IteratorResult<unknown, unknown>): void {
+  /** Takes what the iterator gave. */
+  _stepped(result: IteratorResult<unknown, unknown>): void {
     if (result.done) this.#owner._strandReturned(result.value, this);
     else if (result.value === undefined || result.value === null) {
       this._task._loop._enqueue(this);
