@@ -1,4 +1,5 @@
 import { type Awaitable, awaiting, closeCoroutine, Coroutine, iscoroutine, type Suspension } from "./coroutine.ts";
+import { ValueError } from "./exceptions.ts";
 import { Semaphore } from "./semaphore.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 
@@ -10,7 +11,7 @@ import { positiveInteger } from "../_positive_integer.ts";
  * fail and are named like all others, and what gathers them need not know of the limit.
  */
 export function limited<A extends Awaitable<unknown>>(awaitables: Iterable<A>, limit: number): A[] {
-  const semaphore = new Semaphore(positiveInteger(limit, "limit"));
+  const semaphore = new Semaphore(positiveInteger(limit, "limit", ValueError));
   const made = new Map<A, A>();
   return Array.from(awaitables, (awaitable) => {
     if (!iscoroutine(awaitable) && typeof awaitable !== "function") return awaitable;

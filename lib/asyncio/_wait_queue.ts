@@ -69,6 +69,7 @@ export class WaitQueue {
   /** All before it are woken or cancelled, so that the search for the next to be woken does not begin anew each time. */
   #cursor: Waiter | null = null;
   #live = 0;
+  #waiting = 0;
 
   /**
    * An empty queue.
@@ -95,9 +96,7 @@ export class WaitQueue {
 
   /** How many wait. */
   get waiting(): number {
-    let count = 0;
-    for (let waiter = this.#cursor; waiter !== null; waiter = waiter._next) if (!waiter.done()) count++;
-    return count;
+    return this.#waiting;
   }
 
   /** Appends a waiter; whoever awaits it calls `leave` after that in any case. */
@@ -109,6 +108,7 @@ export class WaitQueue {
     this.#tail = waiter;
     this.#cursor ??= waiter;
     this.#live++;
+    this.#waiting++;
     return waiter;
   }
 
@@ -125,9 +125,16 @@ export class WaitQueue {
     if (this.#cursor === waiter) this.#cursor = next;
   }
 
+  /** Wakes a waiter, unless it has been woken or cancelled already. */
+  wake(waiter: Waiter): void {
+    if (waiter.done()) return;
+    this.#waiting--;
+    waiter.setResult();
+  }
+
   /** Wakes the first in the queue, unless it has been woken or cancelled already. */
   wakeFirst(): void {
-    if (this.#head !== null && !this.#head.done()) this.#head.setResult();
+    if (this.#head !== null) this.wake(this.#head);
   }
 
   /** Wakes the first that still waits; whether there was one. */
@@ -135,7 +142,7 @@ export class WaitQueue {
     let waiter = this.#cursor;
     while (waiter !== null && waiter.done()) waiter = waiter._next;
     this.#cursor = waiter;
-    waiter?.setResult();
+    if (waiter !== null) this.wake(waiter);
     return waiter !== null;
   }
 
@@ -147,6 +154,7 @@ export class WaitQueue {
   /** Takes note that a waiter was cancelled. */
   _cancelled(): void {
     this.#live--;
+    this.#waiting--;
   }
 
   toString(): string {
@@ -204,7 +212,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
       if (this._arrive(woken)) return { done: true, value: this._value() };
     } catch (error) {
       // What it was woken for is somebody else's.
-      this._giveUp(woken);
+      if (woken) this._giveUp(true);
       throw error;
     }
     const next = this.#waiter = this.#queue.enter();
@@ -212,7 +220,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
     return { done: false, value: next };
   }
 
-  throw(error: unknown): never {
+  throw(error: unknown): IteratorResult<Suspension, T> {
     this.#leave();
     throw error;
   }
@@ -225,6 +233,11 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   override close(): void {
     this.#fresh = false;
     watch?.unregister(this);
+  }
+
+  /** Has it look again whether the wait is over. */
+  wake(): void {
+    if (this.#waiter !== null) this.#queue.wake(this.#waiter);
   }
 
   #leave(): void {

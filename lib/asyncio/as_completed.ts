@@ -209,7 +209,7 @@ const nothing = coroutine(function* (): GeneratorCoroutine<null> {
  * @param options The time limit, and how many may run at a time.
  * @returns An iterable and an async iterable.
  * @throws {TypeError} If it is no iterable, or something in it cannot be awaited.
- * @throws {RangeError} If the limit is no whole number from 1 on.
+ * @throws {ValueError} If the limit is no whole number from 1 on.
  *
  * @example
  * ```ts

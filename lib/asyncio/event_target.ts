@@ -153,7 +153,7 @@ class EventBuffer implements ItemSource<Event> {
     const { signal, until = [], maxsize = 1024, overflow = "throw" } = options;
     this.#type = type;
     this.#options = options;
-    this.#maxsize = maxsize === Infinity ? Infinity : positiveInteger(maxsize, "maxsize");
+    this.#maxsize = maxsize === Infinity ? Infinity : positiveInteger(maxsize, "maxsize", ValueError);
     if (overflow !== "throw" && overflow !== "drop-oldest" && overflow !== "drop-newest") {
       throw new ValueError(
         `Cannot use ${Deno.inspect(overflow)} as overflow: pass "throw", "drop-oldest" or "drop-newest"`,
@@ -234,7 +234,7 @@ class EventBuffer implements ItemSource<Event> {
  * @param options A filter, what ends the events, and how many are kept.
  * @returns The events. `using` sees to it that the listeners are taken off.
  * @throws {TypeError} If `target` is no `EventTarget`.
- * @throws {RangeError} If `maxsize` is neither a whole number of at least 1 nor `Infinity`.
+ * @throws {ValueError} If `maxsize` is neither a whole number of at least 1 nor `Infinity`.
  * @throws {ValueError} If `overflow` is none of the three.
  *
  * @example

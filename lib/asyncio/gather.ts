@@ -64,7 +64,7 @@ class GatheringFuture<T> extends Future<T> {
  * @returns The future of the results.
  * @throws {ValueError} If futures of several loops are passed.
  * @throws {TypeError} If something cannot be awaited.
- * @throws {RangeError} If the limit is no whole number from 1 on.
+ * @throws {ValueError} If the limit is no whole number from 1 on.
  *
  * @example
  * ```ts

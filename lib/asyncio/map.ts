@@ -15,7 +15,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
-import { CancelledError, endsLoop } from "./exceptions.ts";
+import { CancelledError, endsLoop, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { Lock } from "./lock.ts";
 import { createTask, type Task } from "./task.ts";
@@ -340,7 +340,7 @@ function isAsync(items: Iterable<unknown> | AsyncIterable<unknown>): items is As
  * @param items A sync or async iterable.
  * @param options How many at a time, and in which order.
  * @returns An async iterable of the results; generators call its `next()`.
- * @throws {RangeError} If the limit is no whole number from 1 on.
+ * @throws {ValueError} If the limit is no whole number from 1 on.
  * @throws {TypeError} If `call` is no function, or `items` no iterable.
  *
  * @example
@@ -393,6 +393,6 @@ export function map<T, A extends Awaitable<unknown>>(
     throw new TypeError(`Cannot map over ${Deno.inspect(items, { depth: 0 })}: pass an iterable or an async iterable`);
   }
   const { ordered = true } = options ?? {};
-  const limit = positiveInteger(options?.limit, "limit");
+  const limit = positiveInteger(options?.limit, "limit", ValueError);
   return new Mapping<AwaitedOf<A>>(call as (item: unknown) => Awaitable<AwaitedOf<A>>, items, limit, ordered);
 }

@@ -4,7 +4,7 @@
  */
 
 import { Deque } from "../_deque.ts";
-import { AsyncItems } from "./async_iteration.ts";
+import { AsyncItems, type ItemSource } from "./async_iteration.ts";
 import type { Coroutine, GeneratorCoroutine } from "./coroutine.ts";
 import { ValueError } from "./exceptions.ts";
 import { Heap } from "./_heap.ts";
@@ -107,20 +107,21 @@ export class Queue<T> implements AsyncIterable<T> {
   readonly #joiners = new WaitQueue(this, "join", this.#binding);
   readonly #items: Store<T>;
   #unfinished = 0;
-  #isShutDown = false;
+  /** @internal */
+  _isShutDown = false;
 
   /**
    * An empty queue.
    *
    * @param maxsize How many items it takes before `put()` waits; without limit if it is 0 or less.
-   * @throws {TypeError} If it is no number, or NaN.
+   * @throws {TypeError} If it is no number.
+   * @throws {ValueError} If it is NaN.
    */
   constructor(maxsize = 0) {
     if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
-      throw new TypeError(
-        `Cannot make a ${new.target.name} for ${
-          Deno.inspect(maxsize, { depth: 0 })
-        } items: pass a number, 0 for no limit`,
+      const shown = Deno.inspect(maxsize, { depth: 0 });
+      throw new (typeof maxsize === "number" ? ValueError : TypeError)(
+        `Cannot make a ${new.target.name} for ${shown} items: pass a number, 0 for no limit`,
       );
     }
     this.#maxsize = maxsize;
@@ -234,7 +235,7 @@ export class Queue<T> implements AsyncIterable<T> {
     if (typeof options !== "object" || options === null) {
       throw new TypeError(`Cannot shut down with ${Deno.inspect(options)}: pass { immediate: true }, or nothing`);
     }
-    this.#isShutDown = true;
+    this._isShutDown = true;
     if (options.immediate) {
       const dropped = this.qsize();
       this.#items.clear();
@@ -262,7 +263,7 @@ export class Queue<T> implements AsyncIterable<T> {
   /** The class and what is in it, for messages. */
   toString(): string {
     const parts = [`${this.qsize()}${this.#maxsize > 0 ? ` of ${this.#maxsize}` : ""} items`];
-    if (this.#isShutDown) parts.push("shut down");
+    if (this._isShutDown) parts.push("shut down");
     return `<${this.constructor.name} ${parts.join(", ")}>`;
   }
 
@@ -282,21 +283,12 @@ export class Queue<T> implements AsyncIterable<T> {
 
   /** @internal */
   _items(): AsyncItems<T> {
-    return new AsyncItems<T>({ next: () => this.#next(), close: () => {} });
+    return new AsyncItems<T>(new QueueItems(this, this.#getters));
   }
 
   /** @internal */
   _requireOpen(): void {
-    if (this.#isShutDown) throw new QueueShutDown(`Cannot use ${this}: it was shut down`);
-  }
-
-  *#next(): GeneratorCoroutine<IteratorResult<T, void>> {
-    try {
-      return { done: false, value: yield* this.get() };
-    } catch (error) {
-      if (error instanceof QueueShutDown) return { done: true, value: undefined };
-      throw error;
-    }
+    if (this._isShutDown) throw new QueueShutDown(`Cannot use ${this}: it was shut down`);
   }
 
   #finish(count: number): void {
@@ -347,7 +339,8 @@ export class PriorityQueue<T> extends Queue<T> {
    *
    * @param maxsize How many items it takes before `put()` waits; without limit if it is 0 or less.
    * @param options How to compare.
-   * @throws {TypeError} If `maxsize` is no number or NaN, or `compare` no function.
+   * @throws {TypeError} If `maxsize` is no number, or `compare` no function.
+   * @throws {ValueError} If `maxsize` is NaN.
    */
   constructor(maxsize = 0, options: PriorityQueueOptions<T> = {}) {
     const { compare } = options;
@@ -493,6 +486,59 @@ class Get<T> extends QueuedWait<T> {
 
   protected override _giveUp(woken: boolean): void {
     if (woken && !this.#from.empty()) this.#getters.wakeNext();
+  }
+}
+
+/** The items of a queue, for a reader who may close them while he waits. */
+class QueueItems<T> implements ItemSource<T> {
+  readonly #queue: Queue<T>;
+  readonly #getters: WaitQueue;
+  #next: NextItem<T> | null = null;
+
+  constructor(queue: Queue<T>, getters: WaitQueue) {
+    this.#queue = queue;
+    this.#getters = getters;
+  }
+
+  *next(): GeneratorCoroutine<IteratorResult<T, void>> {
+    this.#next = new NextItem(this.#queue, this.#getters);
+    return yield* this.#next;
+  }
+
+  close(): void {
+    this.#next?.end();
+  }
+}
+
+class NextItem<T> extends QueuedWait<IteratorResult<T, void>> {
+  readonly #queue: Queue<T>;
+  readonly #getters: WaitQueue;
+  #closed = false;
+
+  constructor(queue: Queue<T>, getters: WaitQueue) {
+    super(getters);
+    this.#queue = queue;
+    this.#getters = getters;
+  }
+
+  /** Ends the wait without an item. */
+  end(): void {
+    this.#closed = true;
+    this.wake();
+  }
+
+  protected override _arrive(woken: boolean): boolean {
+    if (this.#closed && woken) this._giveUp(true);
+    return this.#closed || !this.#queue.empty() || this.#queue._isShutDown;
+  }
+
+  protected override _value(): IteratorResult<T, void> {
+    if (this.#closed || this.#queue.empty()) return { done: true, value: undefined };
+    return { done: false, value: this.#queue.getNowait() };
+  }
+
+  protected override _giveUp(woken: boolean): void {
+    if (woken && !this.#queue.empty()) this.#getters.wakeNext();
   }
 }
 

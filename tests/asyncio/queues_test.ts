@@ -72,7 +72,7 @@ for (const Class of [Queue, PriorityQueue, LifoQueue]) {
     Deno.test(`${name} refuses to be for ${Deno.inspect(maxsize)} items`, () => {
       assertThrows(
         () => new Class(maxsize as never),
-        TypeError,
+        Number.isNaN(maxsize) ? ValueError : TypeError,
         `Cannot make a ${name} for ${Deno.inspect(maxsize)} items: pass a number, 0 for no limit`,
       );
     });
@@ -958,4 +958,31 @@ loopTest("aiter() over a Queue goes on after a wait that was cancelled", functio
   queue.shutdown();
   while (yield* items.more()) got.push(items.value);
   assertEquals(got, [1, 2, 3]);
+});
+
+for (const how of ["close()", "using"]) {
+  loopTest(`aiter() over a Queue that ends by ${how} ends the wait for an item, and takes none`, function* () {
+    const queue = new Queue<number>();
+    const other = createTask(queue.get());
+    const items = aiter(queue);
+    const reader = createTask(items.more());
+    yield* sleep(1);
+    if (how === "using") { using _items = items; }
+    else yield* items.close();
+    assertEquals(yield* reader, false);
+    queue.putNowait(1);
+    queue.putNowait(2);
+    assertEquals([yield* other, queue.qsize()], [1, 1]);
+  });
+}
+
+loopTest("aiter() over a Queue that is closed when its item has come leaves that to the next", function* () {
+  const queue = new Queue<number>();
+  const items = aiter(queue);
+  const reader = createTask(items.more());
+  const other = createTask(queue.get());
+  yield* sleep(1);
+  queue.putNowait(1);
+  yield* items.close();
+  assertEquals([yield* reader, yield* other], [false, 1]);
 });
