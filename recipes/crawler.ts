@@ -31,7 +31,7 @@ interface Page {
 
 async function visit(path: string, origin: string, timeout: number): Promise<Page> {
   const { value } = await moveOnAfter(timeout, async () => {
-    // The signal of the task: when the time is over it aborts, and the connection is closed.
+    // When the time is over this signal aborts, which closes the connection; the next page gets a new one.
     const response = await fetch(new URL(path, origin), { signal: currentTask()!.signal });
     const html = await response.text();
     const links = [...html.matchAll(/href="([^"]+)"/g)].map(([, link]) => link!);

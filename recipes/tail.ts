@@ -45,7 +45,8 @@ async function tail(program: string, args: readonly string[], timeout: number): 
   } catch (error) {
     if (!(error instanceof TimeoutError)) throw error;
     console.log(bold(`Silent for ${timeout} ms: terminating it`));
-    process.terminate();
+    // It may have ended in this very moment.
+    if (process.returncode === null) process.terminate();
   }
   console.log(`Return code: ${await process.wait()}`);
 }
