@@ -24,7 +24,6 @@ import { runRecipe } from "./_recipe.ts";
 
 interface Page {
   readonly path: string;
-  /** What the server says, or that it said nothing. */
   readonly status: number | "timed out";
   readonly links: readonly string[];
 }
@@ -33,8 +32,7 @@ async function visit(path: string, origin: string, timeout: number): Promise<Pag
   const { value } = await moveOnAfter(timeout, async () => {
     // When the time is over this signal aborts, which closes the connection; the next page gets a new one.
     const response = await fetch(new URL(path, origin), { signal: currentTask()!.signal });
-    const html = await response.text();
-    const links = [...html.matchAll(/href="([^"]+)"/g)].map(([, link]) => link!);
+    const links = [...(await response.text()).matchAll(/href="([^"]+)"/g)].map(([, link]) => link!);
     return { path, status: response.status, links };
   });
   return value ?? { path, status: "timed out", links: [] };
@@ -62,16 +60,13 @@ async function crawl(origin: string, limit: number, timeout: number): Promise<Pa
   return pages;
 }
 
-/** How long the slow page takes, in milliseconds. */
-const SLOW = 200;
-
 /** A site of so many pages, each with links to the next ones and back home; it notes which requests were called off. */
 function serve(pages: number, calledOff: string[]): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async ({ url }) => {
     const { pathname } = new URL(url);
     // A body that begins and never comes; it is cancelled when the connection closes.
     if (pathname === "/hangs") return new Response(new ReadableStream({ cancel: () => void calledOff.push(pathname) }));
-    if (pathname === "/slow") await new Promise((resolve) => setTimeout(resolve, SLOW));
+    if (pathname === "/slow") await new Promise((resolve) => setTimeout(resolve, 200));
     const number = pathname === "/" ? 0 : Number(pathname.match(/^\/page(\d+)$/)?.[1] ?? NaN);
     if (!(number < pages) && pathname !== "/slow") return new Response("Not found", { status: 404 });
 
@@ -93,11 +88,7 @@ export function main(args: string[]): Promise<number> {
     about: "Visits each page of a small site once, so many at a time, and gives up those that do not answer.",
     permissions: "Needs --allow-net=127.0.0.1, where it starts the site.",
     options: {
-      pages: wholeNumber("how many pages the site has, beside those that are odd", {
-        from: 1,
-        upTo: 10_000,
-        otherwise: 10,
-      }),
+      pages: wholeNumber("how many pages of the common kind", { from: 1, upTo: 10_000, otherwise: 10 }),
       limit: wholeNumber("how many requests at a time", { from: 1, upTo: 100, otherwise: 3 }),
       timeout: wholeNumber("how long a page may take, in milliseconds", { from: 1, upTo: 60_000, otherwise: 1000 }),
     },

@@ -21,51 +21,44 @@ import { aiter, currentTask, getRunningLoop, Queue, run, sleep, taskGroup } from
 import { SEED, VIRTUAL, wholeNumber } from "./_options.ts";
 import { makeLoop, makeRandint, runRecipe } from "./_recipe.ts";
 
+/** A job, and how long it takes in milliseconds. */
 interface Job {
   readonly number: number;
-  /** How long it takes, in milliseconds. */
   readonly duration: number;
 }
 
-/** What they share. */
+/** What they share; `start` is a time of the loop. */
 interface Shop {
   readonly queue: Queue<Job>;
-  /** The time of the loop when it began. */
   readonly start: number;
   highestFill: number;
   heldBack: number;
 }
 
-/** How long a producer takes for a job, in milliseconds. */
-const PACE = 100;
-
 function* produce(shop: Shop, jobs: readonly Job[]) {
-  const { queue } = shop;
   for (const job of jobs) {
-    yield* sleep(PACE);
-    if (queue.full()) {
+    yield* sleep(100);
+    if (shop.queue.full()) {
       shop.heldBack++;
       say(shop, `waits for room for job ${job.number}`);
     }
-    yield* queue.put(job);
-    shop.highestFill = Math.max(shop.highestFill, queue.qsize());
-    say(shop, `has put job ${job.number}, fill ${queue.qsize()}`);
+    yield* shop.queue.put(job);
+    shop.highestFill = Math.max(shop.highestFill, shop.queue.qsize());
+    say(shop, `has put job ${job.number}, fill ${shop.queue.qsize()}`);
   }
 }
 
 function* work(shop: Shop) {
-  let done = 0;
   using jobs = aiter(shop.queue);
   while (yield* jobs.more()) {
     const job = jobs.value;
     say(shop, `begins job ${job.number}`);
     yield* sleep(job.duration);
     say(shop, `has done job ${job.number}`);
-    done++;
     // What queue.join() counts: a job that was taken is not done yet.
     shop.queue.taskDone();
   }
-  say(shop, `goes home after ${done} jobs`);
+  say(shop, "goes home");
 }
 
 function* workOff(jobs: readonly Job[], workers: number, maxsize: number) {
