@@ -90,6 +90,27 @@ export const RECIPES: readonly RecipeEntry[] = [
     args: [],
     quick: ["--virtual"],
   },
+  {
+    name: "worker_queue",
+    shows: "workers over a queue that holds the producers back when it is full",
+    permissions: [],
+    args: [],
+    quick: ["--virtual"],
+  },
+  {
+    name: "crawler",
+    shows: "a site page by page, so many requests at a time, each with a time limit",
+    permissions: ["--allow-net=127.0.0.1"],
+    args: [],
+    quick: ["--timeout=300"],
+  },
+  {
+    name: "tail",
+    shows: "the output of another program line by line, until it falls silent",
+    permissions: ["--allow-run"],
+    args: [],
+    quick: ["--pause=0", "--timeout=500"],
+  },
 ];
 
 const USAGE = `Usage: deno task recipes                    list the recipes

@@ -10,6 +10,7 @@ import {
   createTask,
   type EventLoop,
   type Future,
+  type GeneratorCoroutine,
   sleep,
   type Task,
   wait,
@@ -56,6 +57,16 @@ export function ofKind<T>(kind: Kind, body: () => Steps<T>): Awaitable<T> {
   return kind === "native" ? () => runNative(body()) : runGenerator(body());
 }
 
+/** Makes coroutine functions of bodies. */
+export type Maker = <A extends unknown[], T>(
+  body: (...args: A) => Steps<T>,
+) => (...args: A) => GeneratorCoroutine<T> | Promise<T>;
+
+/** What makes coroutine functions of a kind. */
+export function makerOf(kind: Kind): Maker {
+  return (body) => (...args) => kind === "native" ? runNative(body(...args)) : runGenerator(body(...args));
+}
+
 /** A task of a kind. */
 export function taskOf<T>(
   kind: Kind,
@@ -69,6 +80,8 @@ export function taskOf<T>(
 export interface KindTools {
   readonly kind: Kind;
   readonly loop: EventLoop;
+  /** Makes coroutine functions of the kind. */
+  readonly co: Maker;
   /** Makes a task of the kind. */
   task<T>(body: () => Steps<T>, options?: { name?: string; eagerStart?: boolean }): Task<T>;
 }
@@ -77,7 +90,12 @@ export interface KindTools {
 export function eachKind(name: string, body: (tools: KindTools) => Steps<unknown>): void {
   for (const kind of KINDS) {
     loopTest(`${name} (${kind})`, (loop) => {
-      const tools: KindTools = { kind, loop, task: (steps, options) => taskOf(kind, steps, options) };
+      const tools: KindTools = {
+        kind,
+        loop,
+        co: makerOf(kind),
+        task: (steps, options) => taskOf(kind, steps, options),
+      };
       return ofKind(kind, () => body(tools));
     });
   }
@@ -107,7 +125,7 @@ export async function neverAwaited(source: string): Promise<string[]> {
   return stdout.split("\n").slice(0, -1);
 }
 
-function* runGenerator<T>(steps: Steps<T>): Generator<Future<unknown> | null | undefined | void, T, unknown> {
+function* runGenerator<T>(steps: Steps<T>): GeneratorCoroutine<T> {
   let step = steps.next();
   while (!step.done) {
     let value: unknown;

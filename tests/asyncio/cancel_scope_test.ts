@@ -28,48 +28,48 @@ import {
   wait,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, runProgram, virtualLoop } from "./_helpers.ts";
-import { type Kind, kinds, kindTest, type Script } from "./_scripts.ts";
+import { eachKind, KINDS, type Maker, makerOf, on, type Steps } from "./_kinds.ts";
 
 const MOVED_ON = { cancelled: true, value: undefined } as const;
 
-kindTest("moveOnAfter() gives the result of its body, and takes its timer off", function* (co, loop) {
-  const outcome = yield moveOnAfter(
+eachKind("moveOnAfter() gives the result of its body, and takes its timer off", function* ({ co, loop }) {
+  const outcome = yield* on(moveOnAfter(
     { seconds: 1 },
-    co(function* (scope: CancelScope): Script<string> {
+    co(function* (scope: CancelScope): Steps<string> {
       assertEquals([scope.deadline, scope.cancelCalled, scope.shield], [1000, false, false]);
-      return yield sleep(1, "in time");
+      return yield* on(sleep(1, "in time"));
     }),
-  );
+  ));
   assertEquals(outcome, { cancelled: false, value: "in time" });
-  yield sleep(5000);
+  yield* on(sleep(5000));
   assertEquals([currentTask()!.cancelling(), loop.time()], [0, 5001]);
 });
 
-kindTest("moveOnAfter() goes on when the time is over, which undefined as a result is not", function* (co, loop) {
+eachKind("moveOnAfter() goes on when the time is over, which undefined as a result is not", function* ({ co, loop }) {
   let scope: CancelScope;
   const body = (time: number) =>
-    co(function* (entered: CancelScope): Script<undefined> {
+    co(function* (entered: CancelScope): Steps<undefined> {
       scope = entered;
-      yield sleep(time);
+      yield* on(sleep(time));
     });
-  assertEquals(yield moveOnAfter(10, body(100)), MOVED_ON);
+  assertEquals(yield* on(moveOnAfter(10, body(100))), MOVED_ON);
   assertEquals([scope!.cancelCalled, scope!.cancelledCaught, loop.time()], [true, true, 10]);
   assertEquals(String(scope!), "<CancelScope finished deadline=10 cancelled>");
-  assertEquals(yield moveOnAfter(10, body(1)), { cancelled: false, value: undefined });
+  assertEquals(yield* on(moveOnAfter(10, body(1))), { cancelled: false, value: undefined });
   assertEquals([scope!.cancelCalled, scope!.cancelledCaught, loop.time()], [false, false, 11]);
   assertEquals(currentTask()!.cancelling(), 0);
 });
 
-kindTest("moveOnAt(), failAt() take a time of the loop, which may be past", function* (co, loop) {
-  const forever = co(function* (): Script<void> {
-    yield sleep(1000);
+eachKind("moveOnAt(), failAt() take a time of the loop, which may be past", function* ({ co, loop }) {
+  const forever = co(function* (): Steps<void> {
+    yield* on(sleep(1000));
   });
-  yield sleep(20);
-  assertEquals([yield moveOnAt(30, forever), loop.time()], [MOVED_ON, 30]);
-  assertEquals([yield moveOnAt(5, forever), loop.time()], [MOVED_ON, 30]);
+  yield* on(sleep(20));
+  assertEquals([yield* on(moveOnAt(30, forever)), loop.time()], [MOVED_ON, 30]);
+  assertEquals([yield* on(moveOnAt(5, forever)), loop.time()], [MOVED_ON, 30]);
   for (const [when, then] of [[40, 40], [5, 40]] as const) {
     try {
-      yield failAt(when, forever);
+      yield* on(failAt(when, forever));
       throw new Error("no TimeoutError");
     } catch (error) {
       assertInstanceOf(error, TimeoutError);
@@ -77,28 +77,28 @@ kindTest("moveOnAt(), failAt() take a time of the loop, which may be past", func
     }
   }
   assertEquals(
-    yield failAt(
+    yield* on(failAt(
       null,
-      co(function* (): Script<number> {
-        return yield sleep(1, 5);
+      co(function* (): Steps<number> {
+        return yield* on(sleep(1, 5));
       }),
-    ),
+    )),
     5,
   );
 });
 
-kindTest(
+eachKind(
   "failAfter() throws TimeoutError, by its deadline and by scope.cancel(), and nothing else does",
-  function* (co) {
+  function* ({ co }) {
     for (const early of [false, true]) {
       try {
-        yield failAfter(
+        yield* on(failAfter(
           10,
-          co(function* (scope: CancelScope): Script<void> {
+          co(function* (scope: CancelScope): Steps<void> {
             if (early) scope.cancel("early");
-            yield sleep(100);
+            yield* on(sleep(100));
           }),
-        );
+        ));
         throw new Error("no TimeoutError");
       } catch (error) {
         assertInstanceOf(error, TimeoutError);
@@ -109,16 +109,16 @@ kindTest(
     }
     const mine = new RangeError("mine");
     try {
-      yield failAfter(
+      yield* on(failAfter(
         10,
-        co(function* (): Script<void> {
+        co(function* (): Steps<void> {
           try {
-            yield sleep(100);
+            yield* on(sleep(100));
           } catch {
             throw mine;
           }
         }),
-      );
+      ));
     } catch (error) {
       assertStrictEquals(error, mine);
     }
@@ -126,15 +126,15 @@ kindTest(
   },
 );
 
-kindTest("CancelScope throws at each wait until it is left", function* (co, loop) {
+eachKind("CancelScope throws at each wait until it is left", function* ({ co, loop }) {
   const log: string[] = [];
   const waits = [() => sleep(5), () => sleep(0), () => loop.createFuture(), () => createTask(sleep(5))];
-  const outcome = yield moveOnAfter(
+  const outcome = yield* on(moveOnAfter(
     10,
-    co(function* (scope: CancelScope): Script<string> {
+    co(function* (scope: CancelScope): Steps<string> {
       for (const wait of [() => sleep(100), ...waits]) {
         try {
-          yield wait();
+          yield* on(wait());
           log.push("waited");
         } catch (error) {
           assertInstanceOf(error, CancelledError);
@@ -145,361 +145,364 @@ kindTest("CancelScope throws at each wait until it is left", function* (co, loop
       assertEquals(currentTask()!.cancelling(), 1);
       return "ended all the same";
     }),
-  );
+  ));
   assertEquals(log, Array(5).fill("thrown at 10"));
   assertEquals(outcome, { cancelled: false, value: "ended all the same" });
-  yield sleep(1);
+  yield* on(sleep(1));
   assertEquals([currentTask()!.cancelling(), loop.time()], [0, 11]);
 });
 
-kindTest("CancelScope.cancel() of the own scope comes at the next wait, once or twice called", function* (co) {
+eachKind("CancelScope.cancel() of the own scope comes at the next wait, once or twice called", function* ({ co }) {
   const log: unknown[] = [];
-  const outcome = yield cancelScope(co(function* (scope: CancelScope): Script<void> {
+  const outcome = yield* on(cancelScope(co(function* (scope: CancelScope): Steps<void> {
     scope.cancel("why");
     scope.cancel("again");
     log.push(scope.cancelCalled, scope.cancelledCaught, currentTask()!.cancelling());
     try {
-      yield sleep(0);
+      yield* on(sleep(0));
     } catch (error) {
       log.push((error as CancelledError).reason);
       throw error;
     }
-  }));
+  })));
   assertEquals([outcome, log], [MOVED_ON, [true, false, 1, "why"]]);
 });
 
-kindTest("CancelScope.cancel() from another task, and after the end", function* (co, loop) {
+eachKind("CancelScope.cancel() from another task, and after the end", function* ({ co, loop }) {
   let scope: CancelScope;
-  const task = createTask(cancelScope(co(function* (entered: CancelScope): Script<void> {
+  const task = createTask(cancelScope(co(function* (entered: CancelScope): Steps<void> {
     scope = entered;
-    yield sleep(100);
+    yield* on(sleep(100));
   })));
-  yield sleep(5);
+  yield* on(sleep(5));
   scope!.cancel();
-  assertEquals([yield task, loop.time()], [MOVED_ON, 5]);
-  const kept = yield cancelScope(co(function* (entered: CancelScope): Script<CancelScope> {
+  assertEquals([yield* on(task), loop.time()], [MOVED_ON, 5]);
+  const kept = yield* on(cancelScope(co(function* (entered: CancelScope): Steps<CancelScope> {
     scope = entered;
     return scope;
-  }));
+  })));
   scope!.cancel();
   scope!.deadline = 0;
-  yield sleep(1);
-  assertEquals([kept.value.cancelCalled, currentTask()!.cancelling()], [false, 0]);
+  yield* on(sleep(1));
+  assertEquals([kept.value!.cancelCalled, currentTask()!.cancelling()], [false, 0]);
 });
 
-kindTest("CancelScope that was woken in the moment of its cancellation keeps what it waited for", function* (co, loop) {
-  const future = loop.createFuture<string>();
-  const log: string[] = [];
-  const outcome = yield cancelScope(co(function* (scope: CancelScope): Script<void> {
-    loop.callLater(5, () => {
-      future.setResult("value");
-      scope.cancel();
-    });
-    log.push(yield future);
-    yield sleep(0);
-  }));
-  assertEquals([outcome, log], [MOVED_ON, ["value"]]);
-});
+eachKind(
+  "CancelScope that was woken in the moment of its cancellation keeps what it waited for",
+  function* ({ co, loop }) {
+    const future = loop.createFuture<string>();
+    const log: string[] = [];
+    const outcome = yield* on(cancelScope(co(function* (scope: CancelScope): Steps<void> {
+      loop.callLater(5, () => {
+        future.setResult("value");
+        scope.cancel();
+      });
+      log.push(yield* on(future));
+      yield* on(sleep(0));
+    })));
+    assertEquals([outcome, log], [MOVED_ON, ["value"]]);
+  },
+);
 
-kindTest("CancelScope.deadline can be put off, taken back, and brought forward", function* (co, loop) {
-  yield moveOnAfter(
+eachKind("CancelScope.deadline can be put off, taken back, and brought forward", function* ({ co, loop }) {
+  yield* on(moveOnAfter(
     10,
-    co(function* (scope: CancelScope): Script<void> {
-      yield sleep(5);
+    co(function* (scope: CancelScope): Steps<void> {
+      yield* on(sleep(5));
       scope.deadline += 100;
-      yield sleep(50);
+      yield* on(sleep(50));
       scope.deadline = Infinity;
-      yield sleep(500);
+      yield* on(sleep(500));
       scope.deadline = loop.time() + 7;
-      yield sleep(500);
+      yield* on(sleep(500));
     }),
-  );
+  ));
   assertEquals(loop.time(), 562);
   assertEquals(
-    yield moveOnAfter(
+    yield* on(moveOnAfter(
       null,
-      co(function* (scope: CancelScope): Script<void> {
+      co(function* (scope: CancelScope): Steps<void> {
         scope.deadline = 0;
         assert(scope.cancelCalled);
         scope.deadline = Infinity;
-        yield sleep(1);
+        yield* on(sleep(1));
       }),
-    ),
+    )),
     MOVED_ON,
   );
   assertEquals(loop.time(), 562);
 });
 
-kindTest("CancelScope in another: the outer one's cancellation goes through the inner one", function* (co, loop) {
+eachKind("CancelScope in another: the outer one's cancellation goes through the inner one", function* ({ co, loop }) {
   const log: string[] = [];
-  const outcome = yield moveOnAfter(
+  const outcome = yield* on(moveOnAfter(
     10,
-    co(function* (): Script<void> {
-      yield moveOnAfter(
+    co(function* (): Steps<void> {
+      yield* on(moveOnAfter(
         20,
-        co(function* (scope: CancelScope): Script<void> {
+        co(function* (scope: CancelScope): Steps<void> {
           try {
-            yield sleep(100);
+            yield* on(sleep(100));
           } finally {
             log.push(`inner cancelled: ${scope.cancelCalled}`);
           }
         }),
-      );
+      ));
       log.push("never");
     }),
-  );
+  ));
   assertEquals([outcome, log, loop.time()], [MOVED_ON, ["inner cancelled: false"], 10]);
 });
 
-kindTest("CancelScope in another: the inner one moves on, the outer one runs on", function* (co, loop) {
-  const outcome = yield moveOnAfter(
+eachKind("CancelScope in another: the inner one moves on, the outer one runs on", function* ({ co, loop }) {
+  const outcome = yield* on(moveOnAfter(
     20,
-    co(function* (): Script<unknown> {
-      const inner = yield moveOnAfter(
+    co(function* (): Steps<unknown> {
+      const inner = yield* on(moveOnAfter(
         10,
-        co(function* (): Script<void> {
-          yield sleep(100);
+        co(function* (): Steps<void> {
+          yield* on(sleep(100));
         }),
-      );
-      yield sleep(5);
+      ));
+      yield* on(sleep(5));
       return [inner, loop.time(), currentTask()!.cancelling()];
     }),
-  );
+  ));
   assertEquals(outcome.value, [MOVED_ON, 15, 0]);
 });
 
-kindTest("shield keeps the outer scope's cancellation away until it is left", function* (co, loop) {
+eachKind("shield keeps the outer scope's cancellation away until it is left", function* ({ co, loop }) {
   const log: string[] = [];
-  const outcome = yield moveOnAfter(
+  const outcome = yield* on(moveOnAfter(
     10,
-    co(function* (): Script<void> {
-      yield cancelScope(
-        co(function* (): Script<void> {
-          yield sleep(30);
-          yield sleep(5);
+    co(function* (): Steps<void> {
+      yield* on(cancelScope(
+        co(function* (): Steps<void> {
+          yield* on(sleep(30));
+          yield* on(sleep(5));
           log.push(`shielded to ${loop.time()}`);
         }),
         { shield: true },
-      );
+      ));
       log.push("left");
-      yield sleep(0);
+      yield* on(sleep(0));
       log.push("never");
     }),
-  );
+  ));
   assertEquals([outcome, log, loop.time()], [MOVED_ON, ["shielded to 35", "left"], 35]);
 });
 
-kindTest("shield does not keep its own scope's cancellation away, nor that of what is in it", function* (co, loop) {
-  const forever = co(function* (): Script<void> {
-    yield sleep(1000);
+eachKind("shield does not keep its own scope's cancellation away, nor that of what is in it", function* ({ co, loop }) {
+  const forever = co(function* (): Steps<void> {
+    yield* on(sleep(1000));
   });
   const log: unknown[] = [];
-  yield moveOnAfter(
+  yield* on(moveOnAfter(
     10,
-    co(function* (): Script<void> {
-      log.push(yield moveOnAfter(30, forever, { shield: true }), loop.time());
-      yield cancelScope(
-        co(function* (): Script<void> {
-          log.push(yield moveOnAfter(5, forever), loop.time());
+    co(function* (): Steps<void> {
+      log.push(yield* on(moveOnAfter(30, forever, { shield: true })), loop.time());
+      yield* on(cancelScope(
+        co(function* (): Steps<void> {
+          log.push(yield* on(moveOnAfter(5, forever)), loop.time());
           try {
-            yield timeout(5, forever);
+            yield* on(timeout(5, forever));
           } catch (error) {
             log.push((error as Error).name, loop.time());
           }
           // A group in it ends early by its own cancellation.
-          yield taskGroup(co(function* (group: TaskGroup): Script<void> {
+          yield* on(taskGroup(co(function* (group: TaskGroup): Steps<void> {
             group.createTask(sleep(100));
             group.cancel();
-            yield sleep(100);
-          }));
+            yield* on(sleep(100));
+          })));
           log.push(loop.time());
         }),
         { shield: true },
-      );
+      ));
     }),
-  );
+  ));
   assertEquals(log, [MOVED_ON, 30, MOVED_ON, 35, "TimeoutError", 40, 40]);
   assertEquals(currentTask()!.cancelling(), 0);
 });
 
-kindTest("shield keeps task.cancel() away until it is left, where it is not swallowed", function* (co, loop) {
+eachKind("shield keeps task.cancel() away until it is left, where it is not swallowed", function* ({ co, loop }) {
   const log: unknown[] = [];
-  const task = createTask(co(function* (): Script<void> {
-    yield cancelScope(
-      co(function* (): Script<void> {
-        yield sleep(20);
+  const task = createTask(co(function* (): Steps<void> {
+    yield* on(cancelScope(
+      co(function* (): Steps<void> {
+        yield* on(sleep(20));
         log.push(currentTask()!.cancelling(), currentTask()!.signal.aborted);
       }),
       { shield: true },
-    );
+    ));
     log.push("left");
     try {
-      yield sleep(100);
+      yield* on(sleep(100));
     } catch (error) {
       log.push(`${(error as CancelledError).reason} at ${loop.time()}`);
       throw error;
     }
   }));
-  yield sleep(5);
+  yield* on(sleep(5));
   task.cancel("outside");
   task.cancel("outside again");
-  yield wait([task]);
+  yield* on(wait([task]));
   assertEquals(log, [2, false, "left", "outside again at 20"]);
   assert(task.cancelled());
 });
 
-kindTest("shield that is the last of a task: the task ends cancelled", function* (co) {
+eachKind("shield that is the last of a task: the task ends cancelled", function* ({ co }) {
   const task = createTask(cancelScope(
-    co(function* (): Script<string> {
-      yield sleep(20);
+    co(function* (): Steps<string> {
+      yield* on(sleep(20));
       return "dropped";
     }),
     { shield: true },
   ));
-  yield sleep(5);
+  yield* on(sleep(5));
   task.cancel();
-  yield wait([task]);
+  yield* on(wait([task]));
   assertEquals([task.cancelled(), task.cancelling()], [true, 1]);
 });
 
-kindTest("shield can be switched while its code waits", function* (co, loop) {
+eachKind("shield can be switched while its code waits", function* ({ co, loop }) {
   let scope: CancelScope;
-  const task = createTask(co(function* (): Script<void> {
-    yield cancelScope(co(function* (entered: CancelScope): Script<void> {
+  const task = createTask(co(function* (): Steps<void> {
+    yield* on(cancelScope(co(function* (entered: CancelScope): Steps<void> {
       scope = entered;
       scope.shield = true;
-      yield sleep(100);
-    }));
+      yield* on(sleep(100));
+    })));
   }));
-  yield sleep(5);
+  yield* on(sleep(5));
   task.cancel();
-  yield sleep(5);
+  yield* on(sleep(5));
   assertEquals(task.done(), false);
   scope!.shield = false;
-  yield wait([task]);
+  yield* on(wait([task]));
   assertEquals([task.cancelled(), loop.time()], [true, 10]);
 });
 
-kindTest("shield in a cancelled scope lets cleanup wait", function* (co, loop) {
+eachKind("shield in a cancelled scope lets cleanup wait", function* ({ co, loop }) {
   const log: unknown[] = [];
-  const outcome = yield moveOnAfter(
+  const outcome = yield* on(moveOnAfter(
     10,
-    co(function* (): Script<void> {
+    co(function* (): Steps<void> {
       try {
-        yield sleep(100);
+        yield* on(sleep(100));
       } finally {
         log.push(currentTask()!.signal.aborted);
-        yield cancelScope(
-          co(function* (): Script<void> {
+        yield* on(cancelScope(
+          co(function* (): Steps<void> {
             log.push(currentTask()!.signal.aborted);
-            yield sleep(5);
+            yield* on(sleep(5));
             log.push(loop.time());
             // What a group waits for is not cut short either.
-            yield taskGroup(co(function* (group: TaskGroup): Script<void> {
+            yield* on(taskGroup(co(function* (group: TaskGroup): Steps<void> {
               group.createTask(sleep(5));
-            }));
+            })));
             log.push(loop.time());
           }),
           { shield: true },
-        );
+        ));
       }
     }),
-  );
+  ));
   assertEquals([outcome, log, loop.time()], [MOVED_ON, [false, false, 15, 20], 20]);
   assertEquals([currentTask()!.cancelling(), currentTask()!.signal.aborted], [0, false]);
 });
 
-kindTest("CancelScope does not swallow what comes from task.cancel()", function* (co) {
+eachKind("CancelScope does not swallow what comes from task.cancel()", function* ({ co }) {
   for (const both of [false, true]) {
     let scope: CancelScope;
-    const task = createTask(co(function* (): Script<void> {
-      yield moveOnAfter(
+    const task = createTask(co(function* (): Steps<void> {
+      yield* on(moveOnAfter(
         100,
-        co(function* (entered: CancelScope): Script<void> {
+        co(function* (entered: CancelScope): Steps<void> {
           scope = entered;
-          yield sleep(1000);
+          yield* on(sleep(1000));
         }),
-      );
+      ));
     }));
-    yield sleep(5);
+    yield* on(sleep(5));
     if (both) scope!.cancel();
     task.cancel("mine");
-    yield wait([task]);
+    yield* on(wait([task]));
     assertEquals([task.cancelled(), scope!.cancelledCaught, task.cancelling()], [true, false, 1]);
   }
 });
 
-kindTest("CancelScope works in a task that has got over a cancellation", function* (co) {
-  const task = createTask(co(function* (): Script<unknown> {
+eachKind("CancelScope works in a task that has got over a cancellation", function* ({ co }) {
+  const task = createTask(co(function* (): Steps<unknown> {
     try {
-      yield sleep(100);
+      yield* on(sleep(100));
     } catch { /* goes on */ }
-    const outcome = yield moveOnAfter(
+    const outcome = yield* on(moveOnAfter(
       5,
-      co(function* (): Script<void> {
-        yield sleep(100);
+      co(function* (): Steps<void> {
+        yield* on(sleep(100));
       }),
-    );
+    ));
     return [outcome, currentTask()!.cancelling()];
   }));
-  yield sleep(0);
+  yield* on(sleep(0));
   task.cancel();
-  assertEquals(yield task, [MOVED_ON, 1]);
+  assertEquals(yield* on(task), [MOVED_ON, 1]);
 });
 
-kindTest("uncancel() does not take back what a scope has asked for", function* (co) {
+eachKind("uncancel() does not take back what a scope has asked for", function* ({ co }) {
   const log: unknown[] = [];
-  const outcome = yield cancelScope(co(function* (scope: CancelScope): Script<void> {
+  const outcome = yield* on(cancelScope(co(function* (scope: CancelScope): Steps<void> {
     scope.cancel();
     log.push(currentTask()!.uncancel());
-    yield sleep(1);
-  }));
+    yield* on(sleep(1));
+  })));
   assertEquals([outcome, log, currentTask()!.cancelling()], [MOVED_ON, [1], 0]);
 });
 
-kindTest(
+eachKind(
   "CancelScope around a task group cancels its tasks and waits for them, without spinning",
-  function* (co, loop) {
+  function* ({ co, loop }) {
     const log: unknown[] = [];
-    const outcome = yield moveOnAfter(
+    const outcome = yield* on(moveOnAfter(
       10,
-      co(function* (): Script<void> {
-        yield taskGroup(co(function* (group: TaskGroup): Script<void> {
-          group.createTask(co(function* (): Script<void> {
+      co(function* (): Steps<void> {
+        yield* on(taskGroup(co(function* (group: TaskGroup): Steps<void> {
+          group.createTask(co(function* (): Steps<void> {
             try {
-              yield sleep(100);
+              yield* on(sleep(100));
             } catch (error) {
               log.push((error as CancelledError).origin?.kind);
               // Once: a task of the group is not in the scope itself.
-              yield sleep(7);
+              yield* on(sleep(7));
               log.push(loop.time());
               throw error;
             }
           }));
-        }));
+        })));
       }),
-    );
+    ));
     assertEquals([outcome, log, loop.time()], [MOVED_ON, ["task group", 17], 17]);
   },
 );
 
-kindTest("CancelScope around a failing task group: the errors come through", function* (co) {
-  const fails = co(function* (): Script<void> {
+eachKind("CancelScope around a failing task group: the errors come through", function* ({ co }) {
+  const fails = co(function* (): Steps<void> {
     try {
-      yield sleep(100);
+      yield* on(sleep(100));
     } catch {
       throw new RangeError("cleanup");
     }
   });
   try {
-    yield moveOnAfter(
+    yield* on(moveOnAfter(
       10,
-      co(function* (): Script<void> {
-        yield taskGroup(co(function* (group: TaskGroup): Script<void> {
+      co(function* (): Steps<void> {
+        yield* on(taskGroup(co(function* (group: TaskGroup): Steps<void> {
           group.createTask(fails);
-        }));
+        })));
       }),
-    );
+    ));
     throw new Error("nothing thrown");
   } catch (error) {
     assertInstanceOf(error, ExceptionGroup);
@@ -508,25 +511,25 @@ kindTest("CancelScope around a failing task group: the errors come through", fun
   assertEquals(currentTask()!.cancelling(), 0);
 });
 
-kindTest("CancelScope in a task group that fails: the group's cancellation is not swallowed", function* (co) {
+eachKind("CancelScope in a task group that fails: the group's cancellation is not swallowed", function* ({ co }) {
   try {
-    yield taskGroup(co(function* (group: TaskGroup): Script<void> {
-      group.createTask(co(function* (): Script<void> {
-        yield sleep(5);
+    yield* on(taskGroup(co(function* (group: TaskGroup): Steps<void> {
+      group.createTask(co(function* (): Steps<void> {
+        yield* on(sleep(5));
         throw new RangeError("child");
       }));
-      yield moveOnAfter(
+      yield* on(moveOnAfter(
         100,
-        co(function* (scope: CancelScope): Script<void> {
+        co(function* (scope: CancelScope): Steps<void> {
           try {
-            yield sleep(50);
+            yield* on(sleep(50));
           } finally {
             scope.cancel();
           }
         }),
-      );
+      ));
       throw new Error("never");
-    }));
+    })));
   } catch (error) {
     assertInstanceOf(error, ExceptionGroup);
     assertEquals(error.errors.map(String), ["RangeError: child"]);
@@ -534,39 +537,39 @@ kindTest("CancelScope in a task group that fails: the group's cancellation is no
   assertEquals(currentTask()!.cancelling(), 0);
 });
 
-kindTest("CancelScope and timeout: each tells of its own time", function* (co, loop) {
-  const forever = co(function* (): Script<void> {
-    yield sleep(1000);
+eachKind("CancelScope and timeout: each tells of its own time", function* ({ co, loop }) {
+  const forever = co(function* (): Steps<void> {
+    yield* on(sleep(1000));
   });
   assertEquals(
-    yield moveOnAfter(
+    yield* on(moveOnAfter(
       10,
-      co(function* (): Script<void> {
-        yield timeout(20, forever);
+      co(function* (): Steps<void> {
+        yield* on(timeout(20, forever));
       }),
-    ),
+    )),
     MOVED_ON,
   );
   // At the same time the outer one tells, as with two timeouts.
   assertEquals(
-    yield moveOnAfter(
+    yield* on(moveOnAfter(
       10,
-      co(function* (): Script<void> {
-        yield timeout(10, forever);
+      co(function* (): Steps<void> {
+        yield* on(timeout(10, forever));
       }),
-    ),
+    )),
     MOVED_ON,
   );
   assertEquals(loop.time(), 20);
   for (const inner of [20, 10]) {
     try {
-      yield timeout(
+      yield* on(timeout(
         10,
-        co(function* (): Script<void> {
-          yield moveOnAfter(inner, forever);
+        co(function* (): Steps<void> {
+          yield* on(moveOnAfter(inner, forever));
           throw new Error("never");
         }),
-      );
+      ));
     } catch (error) {
       assertInstanceOf(error, TimeoutError);
     }
@@ -574,20 +577,20 @@ kindTest("CancelScope and timeout: each tells of its own time", function* (co, l
   assertEquals([loop.time(), currentTask()!.cancelling()], [40, 0]);
 });
 
-kindTest("timeout() outside of a shield waits for it", function* (co, loop) {
+eachKind("timeout() outside of a shield waits for it", function* ({ co, loop }) {
   try {
-    yield timeout(
+    yield* on(timeout(
       10,
-      co(function* (): Script<void> {
-        yield cancelScope(
-          co(function* (): Script<void> {
-            yield sleep(30);
+      co(function* (): Steps<void> {
+        yield* on(cancelScope(
+          co(function* (): Steps<void> {
+            yield* on(sleep(30));
           }),
           { shield: true },
-        );
-        yield sleep(30);
+        ));
+        yield* on(sleep(30));
       }),
-    );
+    ));
   } catch (error) {
     assertInstanceOf(error, TimeoutError);
   }
@@ -605,27 +608,27 @@ loopTest("shield lets a timeout through that is in a scope of native code in it"
   assertEquals(loop.time(), 10);
 });
 
-kindTest("Condition.wait() in a cancelled scope gets its lock back without spinning", function* (co, loop) {
+eachKind("Condition.wait() in a cancelled scope gets its lock back without spinning", function* ({ co, loop }) {
   const condition = new Condition();
-  const task = createTask(co(function* (): Script<unknown> {
-    return yield moveOnAfter(
+  const task = createTask(co(function* (): Steps<unknown> {
+    return yield* on(moveOnAfter(
       10,
-      co(function* (): Script<void> {
-        yield condition.acquire();
+      co(function* (): Steps<void> {
+        yield* on(condition.acquire());
         try {
-          yield condition.wait();
+          yield* on(condition.wait());
         } finally {
           assert(condition.locked());
           condition.release();
         }
       }),
-    );
+    ));
   }));
-  yield sleep(5);
-  yield condition.acquire();
-  yield sleep(20);
+  yield* on(sleep(5));
+  yield* on(condition.acquire());
+  yield* on(sleep(20));
   condition.release();
-  assertEquals([yield task, loop.time()], [MOVED_ON, 25]);
+  assertEquals([yield* on(task), loop.time()], [MOVED_ON, 25]);
 });
 
 loopTest("CancelScope gives native code up that waits for a promise of the host, also after a catch", async (loop) => {
@@ -748,7 +751,7 @@ Deno.test("shield lets cleanup end at the shutdown of run()", async () => {
   assertEquals(log, ["shutdown", "cleaned up", "finished"]);
 });
 
-kindTest("cancelScope() and the others refuse what they cannot run", function* () {
+eachKind("cancelScope() and the others refuse what they cannot run", function* () {
   for (const body of [5, null, sleep(1), "body"] as never[]) {
     assertThrows(() => cancelScope(body), TypeError, "pass a function* or an async function");
     assertThrows(() => moveOnAfter(1, body), TypeError, "pass a function* or an async function");
@@ -756,11 +759,11 @@ kindTest("cancelScope() and the others refuse what they cannot run", function* (
   assertThrows(() => moveOnAfter(NaN, () => sleep(1)), RangeError, "delay");
   assertThrows(() => failAt(NaN, () => sleep(1)), RangeError, "deadline");
   assertThrows(() => cancelScope(() => sleep(1), { shield: 1 as never }), TypeError, "pass true or false");
-  yield cancelScope((scope) => {
+  yield* on(cancelScope((scope) => {
     assertThrows(() => scope.deadline = NaN, RangeError, "deadline");
     assertThrows(() => scope.shield = "yes" as never, TypeError, "pass true or false");
     return sleep(0);
-  });
+  }));
 });
 
 // Where a cancellation comes from.
@@ -990,16 +993,16 @@ function predict(program: Statement[], cancelAt: number): { trace: string[]; can
 /** What the program really does; and that nothing is left behind by any scope. */
 async function perform(
   loop: EventLoop,
-  co: Kind,
+  co: Maker,
   program: Statement[],
   cancelAt: number,
 ): Promise<{ trace: string[]; cancelled: boolean; end: number }> {
   const trace: string[] = [];
-  const walk = co(function* (body: Statement[], around: CancelScope[]): Script<void> {
+  const walk = co(function* (body: Statement[], around: CancelScope[]): Steps<void> {
     for (const statement of body) {
       if (statement.type === "sleep") {
         try {
-          yield sleep(statement.time);
+          yield* on(sleep(statement.time));
           trace.push(`slept ${loop.time()}`);
         } catch (error) {
           trace.push(`thrown ${loop.time()}`);
@@ -1007,7 +1010,7 @@ async function perform(
         }
       } else if (statement.type === "catch") {
         try {
-          yield inner(statement.body, around);
+          yield* on(inner(statement.body, around));
         } catch (error) {
           assertInstanceOf(error, CancelledError);
         }
@@ -1015,10 +1018,10 @@ async function perform(
         let scope: CancelScope;
         let how = "passed on";
         try {
-          const outcome: { cancelled: boolean } = yield moveOnAfter(statement.limit, (entered) => {
+          const outcome = yield* on(moveOnAfter(statement.limit, (entered) => {
             scope = entered;
             return walk(statement.body, [...around, scope]);
-          }, { shield: statement.shield });
+          }, { shield: statement.shield }));
           how = outcome.cancelled ? "moved on" : "ended";
         } finally {
           trace.push(`${how} ${loop.time()}`);
@@ -1039,7 +1042,8 @@ async function perform(
   return { trace, cancelled: task.cancelled(), end };
 }
 
-for (const [kind, co] of kinds) {
+for (const kind of KINDS) {
+  const co = makerOf(kind);
   Deno.test(`Random nestings of scopes, shields and a task.cancel() do what the rules say (${kind})`, async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -1101,7 +1105,8 @@ const blocks = fc.letrec<{ block: Block; body: Block[] }>((tie) => ({
   ),
 })).body;
 
-for (const [kind, co] of kinds) {
+for (const kind of KINDS) {
+  const co = makerOf(kind);
   Deno.test(`Random nestings of scopes, timeouts, groups and cancellations leave nothing behind (${kind})`, async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -1112,32 +1117,34 @@ for (const [kind, co] of kinds) {
           loop.setExceptionHandler(() => {});
           let cancelled = 0;
           const walk = co(
-            function* (body: Block[], scope: CancelScope | null, group: TaskGroup | null): Script<void> {
+            function* (body: Block[], scope: CancelScope | null, group: TaskGroup | null): Steps<void> {
               for (const block of body) {
-                if (block.type === "sleep") yield sleep(block.time);
+                if (block.type === "sleep") yield* on(sleep(block.time));
                 else if (block.type === "fail") throw new RangeError("fail");
                 else if (block.type === "cancel group") group?.cancel();
                 else if (block.type === "cancel scope") scope?.cancel();
                 else if (block.type === "scope") {
-                  yield moveOnAfter(block.limit, (inner) => walk(block.body, inner, group), { shield: block.shield });
+                  yield* on(
+                    moveOnAfter(block.limit, (inner) => walk(block.body, inner, group), { shield: block.shield }),
+                  );
                 } else if (block.type === "timeout") {
                   try {
-                    yield timeout(block.limit, () => walk(block.body, scope, group));
+                    yield* on(timeout(block.limit, () => walk(block.body, scope, group)));
                   } catch (error) {
                     if (!(error instanceof TimeoutError)) throw error;
                   }
                 } else if (block.type === "catch") {
                   try {
-                    yield inner(block.body, scope, group);
+                    yield* on(inner(block.body, scope, group));
                   } catch { /* Goes on, whatever it was. */ }
                   const at = loop.time();
-                  yield cancelScope(() => sleep(1), { shield: true });
+                  yield* on(cancelScope(() => sleep(1), { shield: true }));
                   assertEquals(loop.time(), at + 1);
                 } else if (block.type === "group") {
-                  yield taskGroup((inside) => {
+                  yield* on(taskGroup((inside) => {
                     inside.createTask(() => walk(block.child, null, inside));
                     return walk(block.body, scope, inside);
-                  });
+                  }));
                 }
               }
             },

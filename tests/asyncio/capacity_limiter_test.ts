@@ -2,9 +2,9 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import fc from "fast-check";
 import {
   CapacityLimiter,
+  type Coroutine,
   createTask,
   currentTask,
-  type Held,
   RuntimeError,
   sleep,
   type Task,
@@ -13,38 +13,41 @@ import {
   WouldBlock,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
-import { kinds, kindTest, type Script } from "./_scripts.ts";
+import { eachKind, KINDS, makerOf, on, type Steps } from "./_kinds.ts";
 
-kindTest("CapacityLimiter.acquire() borrows for the current task, and the end of the block gives back", function* (co) {
-  const limiter = new CapacityLimiter(2);
-  yield createTask(co(function* (): Script<void> {
-    using held: Held = yield limiter.acquire();
-    assertEquals([limiter.borrowedTokens, limiter.availableTokens, limiter.totalTokens], [1, 1, 2]);
-    assertStrictEquals(limiter.statistics().borrowers[0], currentTask());
-    assert(held);
-    yield sleep(1);
-  }));
-  assertEquals(limiter.statistics(), { borrowedTokens: 0, totalTokens: 2, borrowers: [], tasksWaiting: 0 });
-});
+eachKind(
+  "CapacityLimiter.acquire() borrows for the current task, and the end of the block gives back",
+  function* ({ co }) {
+    const limiter = new CapacityLimiter(2);
+    yield* on(createTask(co(function* (): Steps<void> {
+      using held = yield* on(limiter.acquire());
+      assertEquals([limiter.borrowedTokens, limiter.availableTokens, limiter.totalTokens], [1, 1, 2]);
+      assertStrictEquals(limiter.statistics().borrowers[0], currentTask());
+      assert(held);
+      yield* on(sleep(1));
+    })));
+    assertEquals(limiter.statistics(), { borrowedTokens: 0, totalTokens: 2, borrowers: [], tasksWaiting: 0 });
+  },
+);
 
-kindTest("CapacityLimiter refuses a second token to who holds or waits for one", function* (_co, loop) {
+eachKind("CapacityLimiter refuses a second token to who holds or waits for one", function* ({ loop }) {
   const limiter = new CapacityLimiter(1);
-  const refused = function* (waiting: PromiseLike<unknown>): Script<void> {
+  const refused = function* (waiting: Coroutine<unknown>): Steps<void> {
     try {
-      yield waiting;
+      yield* on(waiting);
     } catch (error) {
       return assert(error instanceof RuntimeError && error.message.includes("token already"), String(error));
     }
     throw new Error("not refused");
   };
-  yield limiter.acquire();
+  yield* on(limiter.acquire());
   yield* refused(limiter.acquire());
   assertThrows(() => limiter.acquireNowait(), RuntimeError, "holds a token already");
   const waiter = createTask(limiter.acquireOnBehalfOf("guest"));
-  yield sleep(0);
+  yield* on(sleep(0));
   yield* refused(limiter.acquireOnBehalfOf("guest"));
   waiter.cancel();
-  yield wait([waiter]);
+  yield* on(wait([waiter]));
   limiter.release();
   limiter.acquireOnBehalfOfNowait("guest");
   yield* refused(limiter.acquireOnBehalfOf("guest"));
@@ -52,51 +55,51 @@ kindTest("CapacityLimiter refuses a second token to who holds or waits for one",
   assertEquals([limiter.borrowedTokens, loop.time()], [0, 0]);
 });
 
-kindTest("CapacityLimiter: first come, first served, also against acquireNowait()", function* (co) {
+eachKind("CapacityLimiter: first come, first served, also against acquireNowait()", function* ({ co }) {
   const limiter = new CapacityLimiter(1);
   const order: number[] = [];
-  yield limiter.acquire();
+  yield* on(limiter.acquire());
   const tasks = [1, 2, 3].map((n) =>
-    createTask(co(function* (): Script<void> {
-      using _held: Held = yield limiter.acquire();
+    createTask(co(function* (): Steps<void> {
+      using _held = yield* on(limiter.acquire());
       order.push(n);
-      yield sleep(1);
+      yield* on(sleep(1));
     }))
   );
-  yield sleep(0);
+  yield* on(sleep(0));
   assertThrows(() => limiter.acquireOnBehalfOfNowait("x"), WouldBlock, "without waiting");
   limiter.release();
   assertEquals([limiter.borrowedTokens, limiter.statistics().tasksWaiting], [1, 2]);
   assertThrows(() => limiter.acquireOnBehalfOfNowait("x"), WouldBlock);
-  yield wait(tasks);
+  yield* on(wait(tasks));
   assertEquals(order, [1, 2, 3]);
   limiter.acquireNowait();
   limiter.release();
 });
 
-kindTest("CapacityLimiter.totalTokens can be changed while in use", function* (co) {
+eachKind("CapacityLimiter.totalTokens can be changed while in use", function* ({ co }) {
   const limiter = new CapacityLimiter(0);
   const started: number[] = [];
   const tasks = [1, 2, 3, 4].map((n) =>
-    createTask(co(function* (): Script<void> {
-      using _held: Held = yield limiter.acquire();
+    createTask(co(function* (): Steps<void> {
+      using _held = yield* on(limiter.acquire());
       started.push(n);
-      yield sleep(10);
+      yield* on(sleep(10));
     }))
   );
-  yield sleep(1);
+  yield* on(sleep(1));
   assertEquals(started, []);
   limiter.totalTokens = 2;
-  yield sleep(1);
+  yield* on(sleep(1));
   assertEquals(started, [1, 2]);
   limiter.totalTokens = 1;
   assertEquals([limiter.availableTokens, limiter.borrowedTokens], [-1, 2]);
-  yield sleep(11);
+  yield* on(sleep(11));
   assertEquals([started, limiter.availableTokens], [[1, 2, 3], 0]);
   limiter.totalTokens = Infinity;
-  yield sleep(1);
+  yield* on(sleep(1));
   assertEquals([started, limiter.availableTokens], [[1, 2, 3, 4], Infinity]);
-  yield wait(tasks);
+  yield* on(wait(tasks));
   assertEquals(String(limiter), "<CapacityLimiter 0 of Infinity borrowed, 0 waiting>");
 });
 
@@ -135,7 +138,8 @@ Deno.test("CapacityLimiter.acquireNowait() and release() need a task", () => {
   assertThrows(() => limiter.release(), RuntimeError, "outside of a task");
 });
 
-for (const [kind, co] of kinds) {
+for (const kind of KINDS) {
+  const co = makerOf(kind);
   Deno.test(`CapacityLimiter: random users, changes and cancellations lose no token (${kind})`, async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -160,13 +164,13 @@ for (const [kind, co] of kinds) {
             }
             loop.callLater(16, () => limiter.totalTokens = 2);
             users.forEach(({ at, time, cancelAt }, id) => {
-              const task = createTask(co(function* (): Script<void> {
-                yield sleep(at);
-                using _held: Held = yield limiter.acquire();
+              const task = createTask(co(function* (): Steps<void> {
+                yield* on(sleep(at));
+                using _held = yield* on(limiter.acquire());
                 entered.push(id);
                 assert(++holding <= highest);
                 try {
-                  yield sleep(time);
+                  yield* on(sleep(time));
                 } finally {
                   holding--;
                 }

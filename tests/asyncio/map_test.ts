@@ -14,7 +14,7 @@ import {
   wait,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
-import { kinds, kindTest, type Script } from "./_scripts.ts";
+import { eachKind, KINDS, makerOf, on, type Steps } from "./_kinds.ts";
 
 function* naturals(): Generator<number> {
   for (let n = 1;; n++) yield n;
@@ -45,7 +45,8 @@ const takers = [
 ] as const;
 
 for (const [taking, take] of takers) {
-  for (const [kind, co] of kinds) {
+  for (const kind of KINDS) {
+    const co = makerOf(kind);
     Deno.test(`map(): never more than limit, each item once, in order, nothing left (${taking}, ${kind})`, async () => {
       await fc.assert(
         fc.asyncProperty(
@@ -82,11 +83,11 @@ for (const [taking, take] of takers) {
                 yield item;
               }
             };
-            const job = co(function* (i: number): Script<number> {
+            const job = co(function* (i: number): Steps<number> {
               seen.push(i);
               most = Math.max(most, ++running);
               try {
-                yield sleep(time(i));
+                yield* on(sleep(time(i)));
               } finally {
                 running--;
               }
@@ -118,75 +119,75 @@ for (const [taking, take] of takers) {
   }
 }
 
-kindTest("map() begins nothing before it is asked, and then as many as the limit allows", function* (co) {
+eachKind("map() begins nothing before it is asked, and then as many as the limit allows", function* ({ co }) {
   const seen: number[] = [];
   const mapping = map(
-    co(function* (n: number): Script<number> {
+    co(function* (n: number): Steps<number> {
       seen.push(n);
-      yield sleep(1);
+      yield* on(sleep(1));
       return n;
     }),
     naturals(),
     { limit: 3 },
   );
-  yield sleep(5);
+  yield* on(sleep(5));
   assertEquals(seen, []);
-  assertEquals(yield mapping.next(), { done: false, value: 1 });
-  yield sleep(50);
+  assertEquals(yield* on(mapping.next()), { done: false, value: 1 });
+  yield* on(sleep(50));
   assertEquals(seen, [1, 2, 3, 4]);
-  yield mapping.close();
-  yield mapping.close();
-  assertEquals(yield mapping.next(), { done: true, value: undefined });
+  yield* on(mapping.close());
+  yield* on(mapping.close());
+  assertEquals(yield* on(mapping.next()), { done: true, value: undefined });
   assertEquals(seen, [1, 2, 3, 4]);
 });
 
-kindTest("map() that is not ordered gives results as they come", function* (co, loop) {
+eachKind("map() that is not ordered gives results as they come", function* ({ co, loop }) {
   const mapping = map(
-    co(function* (time: number): Script<number> {
-      return yield sleep(time, time);
+    co(function* (time: number): Steps<number> {
+      return yield* on(sleep(time, time));
     }),
     [30, 10, 20, 1],
     { limit: 2, ordered: false },
   );
-  assertEquals(yield mapping.toArray(), [10, 30, 20, 1]);
+  assertEquals(yield* on(mapping.toArray()), [10, 30, 20, 1]);
   assertEquals(loop.time(), 31);
 });
 
-kindTest(
+eachKind(
   "map(): a call that throws cancels the others; what was there comes first, then the error, then the end",
-  function* (co, loop) {
+  function* ({ co, loop }) {
     const log: string[] = [];
     const mapping = map(
-      co(function* (n: number): Script<number> {
+      co(function* (n: number): Steps<number> {
         try {
-          yield sleep(n === 3 ? 5 : n);
+          yield* on(sleep(n === 3 ? 5 : n));
           if (n === 3) throw new RangeError("three");
           return n;
         } catch (error) {
           log.push(`${n} ${(error as Error).name}`);
-          yield sleep(2);
+          yield* on(sleep(2));
           throw error;
         }
       }),
       [1, 2, 3, 40, 50],
       { limit: 5 },
     );
-    assertEquals(yield mapping.next(), { done: false, value: 1 });
-    yield sleep(100);
+    assertEquals(yield* on(mapping.next()), { done: false, value: 1 });
+    yield* on(sleep(100));
     assertEquals(log, ["3 RangeError", "40 CancelledError", "50 CancelledError"]);
-    assertEquals(yield mapping.next(), { done: false, value: 2 });
+    assertEquals(yield* on(mapping.next()), { done: false, value: 2 });
     try {
-      yield mapping.next();
+      yield* on(mapping.next());
       throw new Error("nothing thrown");
     } catch (error) {
       assertEquals(String(error), "RangeError: three");
     }
-    assertEquals(yield mapping.next(), { done: true, value: undefined });
+    assertEquals(yield* on(mapping.next()), { done: true, value: undefined });
     assertEquals([loop.time(), allTasks().size], [101, 1]);
   },
 );
 
-kindTest("map(): an iterable that throws ends it like a call", function* (co) {
+eachKind("map(): an iterable that throws ends it like a call", function* ({ co }) {
   for (const asynchronous of [false, true]) {
     const items = function* () {
       yield 1;
@@ -196,16 +197,16 @@ kindTest("map(): an iterable that throws ends it like a call", function* (co) {
       yield* items();
     };
     const mapping = map(
-      co(function* (n: number): Script<number> {
-        yield sleep(n);
+      co(function* (n: number): Steps<number> {
+        yield* on(sleep(n));
         return n;
       }),
       asynchronous ? asyncItems() : items(),
       { limit: 1 },
     );
-    assertEquals(yield mapping.next(), { done: false, value: 1 });
+    assertEquals(yield* on(mapping.next()), { done: false, value: 1 });
     try {
-      yield mapping.toArray();
+      yield* on(mapping.toArray());
       throw new Error("nothing thrown");
     } catch (error) {
       assertEquals(String(error), "RangeError: items");
@@ -214,19 +215,19 @@ kindTest("map(): an iterable that throws ends it like a call", function* (co) {
   }
 });
 
-kindTest("map(): a call that is cancelled by somebody else counts as a failure", function* (co) {
+eachKind("map(): a call that is cancelled by somebody else counts as a failure", function* ({ co }) {
   const mapping = map(
-    co(function* (n: number): Script<number> {
+    co(function* (n: number): Steps<number> {
       if (n === 2) currentTask()!.cancel("two");
-      yield sleep(n);
+      yield* on(sleep(n));
       return n;
     }),
     [1, 2, 3],
     { limit: 1 },
   );
-  assertEquals(yield mapping.next(), { done: false, value: 1 });
+  assertEquals(yield* on(mapping.next()), { done: false, value: 1 });
   try {
-    yield mapping.next();
+    yield* on(mapping.next());
     throw new Error("nothing thrown");
   } catch (error) {
     assertInstanceOf(error, CancelledError);
@@ -235,29 +236,29 @@ kindTest("map(): a call that is cancelled by somebody else counts as a failure",
   assertEquals([allTasks().size, currentTask()!.cancelling()], [1, 0]);
 });
 
-kindTest("map() is closed when who takes from it is cancelled, and waits for its calls", function* (co, loop) {
+eachKind("map() is closed when who takes from it is cancelled, and waits for its calls", function* ({ co, loop }) {
   const log: string[] = [];
-  const job = co(function* (n: number): Script<number> {
+  const job = co(function* (n: number): Steps<number> {
     try {
-      yield sleep(100);
+      yield* on(sleep(100));
       return n;
     } finally {
-      yield sleep(5);
+      yield* on(sleep(5));
       log.push(`${n} ended at ${loop.time()}`);
     }
   });
   const taker = createTask(map(job, naturals(), { limit: 2 }).toArray());
-  yield sleep(10);
+  yield* on(sleep(10));
   taker.cancel();
-  yield sleep(2);
+  yield* on(sleep(2));
   taker.cancel();
-  yield wait([taker]);
+  yield* on(wait([taker]));
   assertEquals([taker.cancelled(), log, allTasks().size], [true, ["1 ended at 15", "2 ended at 15"], 1]);
 
   log.length = 0;
-  yield moveOnAfter(5, () => map(job, naturals(), { limit: 1 }).toArray());
+  yield* on(moveOnAfter(5, () => map(job, naturals(), { limit: 1 }).toArray()));
   try {
-    yield timeout(5, () => map(job, naturals(), { limit: 1 }).toArray());
+    yield* on(timeout(5, () => map(job, naturals(), { limit: 1 }).toArray()));
   } catch (error) {
     assertInstanceOf(error, TimeoutError);
   }

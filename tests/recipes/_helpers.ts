@@ -3,7 +3,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { stripAnsiCode } from "@std/fmt/colors";
 import { RECIPES } from "../../tools/recipes.ts";
 
@@ -85,4 +85,23 @@ export function startRecipe(
       return { code, signal, stdout, stderr: await stderr };
     },
   };
+}
+
+/** The children of a process. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const { stdout } = await new Deno.Command("pgrep", { args: ["-P", String(pid)] }).output();
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").map(Number);
+}
+
+/** Waits until a process that is no child of this program is gone. There is no event for that, so it is asked for. */
+export async function assertGone(pid: number): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (true) {
+    const { stdout } = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", String(pid)] }).output();
+    const state = new TextDecoder().decode(stdout).trim();
+    // A zombie that nobody reaps is dead as well.
+    if (state === "" || state.startsWith("Z")) return;
+    assert(performance.now() < end, `the process ${pid} lives on`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }

@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { RECIPES } from "../../tools/recipes.ts";
-import { callMain, startRecipe } from "./_helpers.ts";
+import { assertGone, callMain, childrenOf, startRecipe } from "./_helpers.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -90,13 +90,22 @@ for (const [name, quick] of [["pooling", "--count=1"], ["executor_api", "--unit=
   });
 }
 
-for (const name of ["as_completed", "first_completed"]) {
+for (const name of ["as_completed", "first_completed", "crawler"]) {
   Deno.test(`${name} without --allow-net says in one line what it needs`, async () => {
     const { code, stdout, stderr } = await startRecipe(name, [], []).ended();
     assertEquals([code, stdout], [1, ""]);
     assertMatch(stderr, /^Requires net access to "127\.0\.0\.1:0", .*--allow-net.*\n$/);
   });
 }
+
+Deno.test("tail needs no more than to run Deno, and says in one line that it does", async () => {
+  const refused = await startRecipe("tail", [], []).ended();
+  assertEquals([refused.code, refused.stdout], [1, ""]);
+  assertMatch(refused.stderr, /^Requires run access to "[^"]+", .*--allow-run.*\n$/);
+
+  const run = await startRecipe("tail", ["--lines=0", "--timeout=1"], [`--allow-run=${Deno.execPath()}`]).ended();
+  assertEquals([run.code, run.stderr], [0, ""]);
+});
 
 // -- Bad command lines
 
@@ -151,6 +160,22 @@ const BAD: Record<string, readonly (readonly [args: string[], message: string])[
   event_loop_api: [
     [["--forever=-3"], 'Cannot use "-3" as --forever: it takes a whole number from 2 on, such as 3'],
   ],
+  worker_queue: [
+    [["--workers=0"], 'Cannot use "0" as --workers: it takes a whole number from 1 to 1000, such as 3'],
+    [["--jobs=-1"], 'Cannot use "-1" as --jobs: it takes a whole number from 0 to 10000, such as 10'],
+    [["--maxsize=0"], 'Cannot use "0" as --maxsize: it takes a whole number from 1 to 10000, such as 2'],
+    [["--seed=x"], 'Cannot use "x" as --seed: it takes a whole number from 0 to 4294967295, such as 7'],
+  ],
+  crawler: [
+    [["--pages=0"], 'Cannot use "0" as --pages: it takes a whole number from 1 to 10000, such as 10'],
+    [["--limit=all"], 'Cannot use "all" as --limit: it takes a whole number from 1 to 100, such as 3'],
+    [["--timeout=0"], 'Cannot use "0" as --timeout: it takes a whole number from 1 to 60000, such as 1000'],
+  ],
+  tail: [
+    [["--lines"], 'Cannot use "" as --lines: it takes a whole number from 0 on, such as 5'],
+    [["--pause=1s"], 'Cannot use "1s" as --pause: it takes a whole number from 0 to 60000, such as 300'],
+    [["--timeout=0"], 'Cannot use "0" as --timeout: it takes a whole number from 1 to 60000, such as 2000'],
+  ],
 };
 
 for (const { name } of RECIPES) {
@@ -185,26 +210,39 @@ Deno.test("a recipe ends its program with the exit code that main() gives", asyn
 // -- Ctrl-C
 
 /** What to wait for before Ctrl-C, and what would be printed had it come to its end. */
-const INTERRUPTED: Record<string, { args?: string[]; after: string; end: string }> = {
-  pooling: { args: ["--count=200000000", "--items=100", "--only=processes"], after: "item", end: "execution" },
+const INTERRUPTED: Record<string, { args?: string[]; after: string; end: string; children?: boolean }> = {
+  pooling: {
+    args: ["--count=200000000", "--items=100", "--only=processes"],
+    after: "item",
+    end: "execution",
+    children: true,
+  },
   event_loop: { after: "function_1", end: "function_3" },
   state_machine: { after: "Start State called", end: "Resume" },
   tasks: { after: "Compute", end: "= 55" },
   futures: { args: ["5", "5"], after: "second", end: "first" },
-  executor_api: { args: ["--only=processes", "--unit=1000"], after: "Mapped", end: "FIRST_COMPLETED" },
+  executor_api: {
+    args: ["--only=processes", "--unit=1000"],
+    after: "Mapped",
+    end: "FIRST_COMPLETED",
+    children: true,
+  },
   context_switch: { after: "gr1", end: "Done!" },
   as_completed: { after: "started", end: "Process" },
   first_completed: { after: "Fetching", end: "finished" },
   event_loop_api: { after: "Running foo", end: "[1, 2]" },
+  worker_queue: { after: "begins", end: "Highest fill" },
+  crawler: { args: ["--timeout=60000"], after: "/slow", end: "visited" },
+  tail: { args: ["--lines=1", "--timeout=60000"], after: "line 1", end: "Return code", children: true },
 };
 
 for (const { name } of RECIPES) {
   Deno.test(`${name} ends at once at Ctrl-C, with exit code 130 and nothing left`, async () => {
-    const { args, after, end } = INTERRUPTED[name]!;
+    const { args, after, end, children: has = false } = INTERRUPTED[name]!;
     const { child, printed, ended } = startRecipe(name, args);
     await printed(after);
     const children = await childrenOf(child.pid);
-    assertEquals(children.length > 0, args?.includes("--only=processes") ?? false);
+    assertEquals(children.length > 0, has);
     child.kill("SIGINT");
     const { code, signal, stdout, stderr } = await ended();
     assertEquals([code, signal, stderr], [130, null, "KeyboardInterrupt\n"]);
@@ -220,21 +258,3 @@ Deno.test("pooling ends at Ctrl-C by the signal itself where it counts without a
   const { code, signal, stdout } = await ended();
   assertEquals([code, signal, stdout], [130, "SIGINT", "sequential:\n"]);
 });
-
-async function childrenOf(pid: number): Promise<number[]> {
-  const { stdout } = await new Deno.Command("pgrep", { args: ["-P", String(pid)] }).output();
-  return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").map(Number);
-}
-
-/** Waits until a process that is no child of this program is gone. There is no event for that, so it is asked for. */
-async function assertGone(pid: number): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (true) {
-    const { stdout } = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", String(pid)] }).output();
-    const state = new TextDecoder().decode(stdout).trim();
-    // A zombie that nobody reaps is dead as well.
-    if (state === "" || state.startsWith("Z")) return;
-    assert(performance.now() < end, `the process ${pid} lives on`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

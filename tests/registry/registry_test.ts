@@ -42,6 +42,9 @@ const RECIPES: Readonly<Record<string, readonly RecipeCase[]>> = {
   "as_completed": [{ flags: ["--allow-net=127.0.0.1"], args: ["--virtual"], prints: "Process took: " }],
   "first_completed": [{ flags: ["--allow-net=127.0.0.1"], args: ["--virtual"], prints: "was cancelled" }],
   "event_loop_api": [{ flags: [], args: ["--virtual"], prints: "TASKS DONE : " }],
+  "worker_queue": [{ flags: [], args: ["--virtual"], prints: "Highest fill: 2 of 2" }],
+  crawler: [{ flags: ["--allow-net=127.0.0.1"], args: [], prints: "Timed out: /hangs" }],
+  tail: [{ flags: ["--allow-run"], args: ["--lines=0", "--timeout=300"], prints: "Return code: " }],
 };
 
 /** Fails if a program did not end well, and tells what it said. */
