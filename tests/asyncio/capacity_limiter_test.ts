@@ -191,3 +191,18 @@ for (const kind of KINDS) {
     );
   });
 }
+
+loopTest("CapacityLimiter refuses a borrower who waits as often as he asks", function* () {
+  const limiter = new CapacityLimiter(1);
+  const held = yield* limiter.acquireOnBehalfOf("first");
+  const waiting = createTask(limiter.acquireOnBehalfOf("second"));
+  yield* sleep(0);
+  for (let i = 0; i < 2; i++) {
+    const again = createTask(limiter.acquireOnBehalfOf("second"));
+    yield* wait([again]);
+    assert(again.exception() instanceof RuntimeError);
+  }
+  held.release();
+  yield* waiting;
+  assertEquals(limiter.statistics().borrowers, ["second"]);
+});
