@@ -39,6 +39,12 @@ export class Deque<T> {
     return item;
   }
 
+  clear(): void {
+    this.#ring = new Array(16).fill(undefined);
+    this.#head = 0;
+    this.#length = 0;
+  }
+
   #resize(size: number): void {
     const ring = new Array<T | undefined>(size).fill(undefined);
     for (let i = 0; i < this.#length; i++) ring[i] = this.#ring[(this.#head + i) & (this.#ring.length - 1)];

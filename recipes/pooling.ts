@@ -15,37 +15,23 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
-import { bold, cyan, dim, green, setColorEnabled, yellow } from "@std/fmt/colors";
-import {
-  asCompleted,
-  BrokenExecutorError,
-  type Executor,
-  ProcessPoolExecutor,
-  ThreadPoolExecutor,
-} from "../lib/futures/mod.ts";
-
-const HELP = `Counts for each of some numbers, and multiplies: sequentially, on threads and on processes.
-
-Usage: pooling [options]
-
-  --workers=N   workers of each pool (5)
-  --count=N     how far to count for each item (10000000)
-  --items=N     how many numbers, from 1 on (10)
-  --only=MODES  some of sequential,threads,processes
-  --json        print the results as JSON
-  --help        print this
-
-Processes need --allow-run; everything else needs no permission.`;
+import { bold, cyan, dim, green, yellow } from "@std/fmt/colors";
+import { type Executor, ProcessPoolExecutor, ThreadPoolExecutor } from "../lib/futures/mod.ts";
+import { flag, someOf, wholeNumber } from "./_options.ts";
+import { runRecipe, untilInterrupted } from "./_recipe.ts";
 
 type Mode = "sequential" | "threads" | "processes";
-const MODES: readonly Mode[] = ["sequential", "threads", "processes"];
+const TITLES: Readonly<Record<Mode, string>> = {
+  sequential: "Sequential",
+  threads: "Thread pool",
+  processes: "Process pool",
+};
 
 interface Options {
   readonly workers: number;
   readonly count: number;
   readonly items: number;
-  readonly modes: readonly Mode[];
+  readonly only: readonly Mode[];
   readonly json: boolean;
 }
 
@@ -67,34 +53,35 @@ function evaluate(item: number, count: number): number {
  * Runs the recipe.
  *
  * @param args The command line: see `--help`.
- * @returns The exit code: 0; 1 if no worker could be started; 2 if the command line is wrong.
+ * @returns The exit code: 0; 1 if no worker could be started; 2 if the command line is wrong; 130 after Ctrl-C.
  */
-export async function main(args: string[]): Promise<number> {
-  const options = parseOptions(args);
-  if (options === "help") {
-    console.log(HELP);
-    return 0;
-  }
-  if (typeof options === "string") {
-    console.error(options);
-    return 2;
-  }
-  setColorEnabled(!Deno.noColor && Deno.stdout.isTerminal());
-  const progress = new Progress(options);
-  const runs: Run[] = [];
-  try {
-    for (const mode of options.modes) {
-      progress.start(mode);
-      runs.push(await run(mode, options, progress));
-    }
-    if (options.json) console.log(JSON.stringify({ ...options, cores: navigator.hardwareConcurrency, runs }, null, 2));
-    else await report(runs, options);
-  } catch (error) {
-    if (!(error instanceof BrokenExecutorError)) throw error;
-    console.error(error.message);
-    return 1;
-  }
-  return 0;
+export function main(args: string[]): Promise<number> {
+  return runRecipe(args, {
+    name: "pooling",
+    about: "Counts for each of some numbers, and multiplies: sequentially, on threads and on processes.",
+    permissions: "Processes need --allow-run; everything else needs no permission.",
+    options: {
+      workers: wholeNumber("workers of each pool", { from: 1, upTo: 1000, otherwise: 5 }),
+      count: wholeNumber("how far to count for each item", { from: 1, upTo: 1e12, otherwise: 10_000_000 }),
+      items: wholeNumber("how many numbers, from 1 on", { from: 1, upTo: 1000, otherwise: 10 }),
+      only: someOf("which of them", ["sequential", "threads", "processes"]),
+      json: flag("print the results as JSON"),
+    },
+    run: async (options) => {
+      const progress = new Progress(options);
+      const runs: Run[] = [];
+      for (const mode of options.only) {
+        progress.start(mode);
+        const ended = await run(mode, options, progress);
+        runs.push(ended);
+        progress.end(ended);
+      }
+      if (options.json) {
+        const { only: modes, ...rest } = options;
+        console.log(JSON.stringify({ ...rest, modes, cores: navigator.hardwareConcurrency, runs }, null, 2));
+      } else await untilInterrupted(() => report(runs, options));
+    },
+  });
 }
 
 async function run(mode: Mode, { workers, count, items }: Options, progress: Progress): Promise<Run> {
@@ -106,11 +93,13 @@ async function run(mode: Mode, { workers, count, items }: Options, progress: Pro
   };
   const start = performance.now();
   if (mode === "sequential") {
+    // Counts where the program itself runs. There only the system can heed Ctrl-C, and it does, as nobody listens.
     for (const item of numbers) finished(item, evaluate(item, count));
   } else {
-    await using pool = makePool(mode, workers);
-    const futures = new Map(numbers.map((item) => [pool.submit(evaluate, item, count), item]));
-    for await (const future of asCompleted(futures.keys())) finished(futures.get(future)!, await future.result());
+    await untilInterrupted(async () => {
+      await using pool = makePool(mode, workers);
+      await Promise.all(numbers.map(async (item) => finished(item, await pool.submit(evaluate, item, count))));
+    });
   }
   return { mode, milliseconds: performance.now() - start, results };
 }
@@ -192,6 +181,10 @@ class Progress {
     this.#draw();
   }
 
+  end({ mode, milliseconds }: Run): void {
+    if (!this.#silent) console.log(`${TITLES[mode]} execution in ${milliseconds / 1000} seconds`);
+  }
+
   #draw(): void {
     if (this.#done === this.#items) return;
     const filled = Math.round(32 * this.#done / this.#items);
@@ -201,40 +194,6 @@ class Progress {
   #write(text: string): void {
     if (this.#bar) Deno.stdout.writeSync(new TextEncoder().encode(text));
   }
-}
-
-/** The options, `"help"`, or what is wrong with the command line, in one line. */
-function parseOptions(args: string[]): Options | "help" | string {
-  const unknown: string[] = [];
-  const flags = parseArgs(args, {
-    string: ["workers", "count", "items", "only"],
-    boolean: ["json", "help"],
-    default: { workers: "5", count: "10000000", items: "10", only: MODES.join(",") },
-    unknown: (arg) => {
-      unknown.push(arg);
-      return false;
-    },
-  });
-  if (flags.help) return "help";
-  if (unknown.length > 0) {
-    return `Unknown argument ${unknown[0]}: allowed are --workers, --count, --items, --only, --json and --help`;
-  }
-  const numbers = { workers: flags.workers, count: flags.count, items: flags.items };
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!/^\d+$/.test(value) || Number(value) < 1 || !Number.isSafeInteger(Number(value) * 1000)) {
-      return `Cannot use "${value}" as --${name}: it takes a whole number from 1 on, such as --${name}=5`;
-    }
-  }
-  const modes = flags.only.split(",");
-  const wrong = modes.find((mode) => !(MODES as readonly string[]).includes(mode));
-  if (wrong !== undefined) return `Cannot use "${wrong}" as --only: it takes some of ${MODES.join(",")}`;
-  return {
-    workers: Number(flags.workers),
-    count: Number(flags.count),
-    items: Number(flags.items),
-    modes: MODES.filter((mode) => modes.includes(mode)),
-    json: flags.json,
-  };
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

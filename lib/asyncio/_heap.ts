@@ -53,6 +53,10 @@ export class Heap<T> {
     return first.item;
   }
 
+  clear(): void {
+    this.#entries.length = 0;
+  }
+
   /** Moves each entry on the path to the place before it, and `entry` to the end of the path. */
   #move(path: readonly number[], entry: Entry<T>): void {
     const entries = this.#entries;

@@ -3,6 +3,7 @@ import type { Context } from "./context.ts";
 import { afterMicrotasks } from "./_host.ts";
 import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
+import type { CancelRequest, Region } from "./_cancellation.ts";
 import { CancelledError } from "./exceptions.ts";
 import { Strand, type StrandOwner, type Waitable } from "./_strand.ts";
 import type { Task } from "./task.ts";
@@ -30,12 +31,16 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   readonly _context: Context;
   readonly #strands = new Map<Strand, Settle>();
   #observer: Strand | null = null;
+  /** Stands for the region of the call in what native code has started before it waited for the first time. */
+  #entry: { _parent: Region | null; readonly _holds: () => boolean } | null = null;
   #state: "new" | "running" | "returned" | "threw" | "abandoned" = "new";
   #outcome: unknown;
   /** The round of the loop in which this code was last let go on; see `EventLoop._released`. */
   #releasedIn = -1;
   /** Calls off that this call is given up, which is about to happen. */
   #pardon: (() => void) | null = null;
+  /** What it was given up for. */
+  #givenUp: CancelRequest | null = null;
 
   constructor(task: Task<unknown>) {
     this._task = task;
@@ -78,22 +83,38 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   }
 
   /** Runs `iterator` as a strand, for native code that awaits it. */
-  run<T>(iterator: Iterator<unknown, unknown, unknown>): Promise<T> {
+  run<T>(iterator: Iterator<unknown, T, unknown>): Promise<T> {
+    if (this.#state === "abandoned") return Promise.reject(errorOf(this.#givenUp!));
+    const before = current.frame;
+    // Within what runs already: a cancellation that was asked for comes when it waits, not before.
+    current.frame = this._task;
+    let result: IteratorResult<unknown, T>;
+    try {
+      result = iterator.next();
+    } catch (error) {
+      return Promise.reject(error);
+    } finally {
+      current.frame = before;
+    }
+    // Where there is nothing to wait for, the code goes on as if it had not asked.
+    return result.done ? Promise.resolve(result.value) : this.#park(iterator, result);
+  }
+
+  #park<T>(iterator: Iterator<unknown, T, unknown>, result: IteratorYieldResult<unknown>): Promise<T> {
     this.#parked();
     return new Promise<T>((resolve, reject) => {
-      if (this.#state === "abandoned") {
-        reject(new CancelledError(this._task._cancelMessage));
-        return;
-      }
       const strand = new Strand(this._task, iterator, this);
+      strand._region = this.#place();
       this.#strands.set(strand, {
         resolve: resolve as (value: unknown) => void,
         reject,
       });
       this._loop._parkedNatives++;
       const before = current.frame;
-      strand._start();
+      strand._stepped(result);
       current.frame = before;
+      // A loop on a virtual clock may have fallen asleep until the host had answered this code, as it now has.
+      this._loop._wake();
     });
   }
 
@@ -105,23 +126,26 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     this.#take(strand)?.reject(error);
   }
 
-  cancel(message?: unknown): boolean {
+  cancel(_message: unknown, request: CancelRequest): boolean {
     if (this.#state !== "running") return false;
     if (this.#strands.size > 0) {
       let accepted = false;
       for (const strand of [...this.#strands.keys()]) {
-        accepted = strand._cancel(message) || accepted;
+        accepted = strand._cancel(request) || accepted;
       }
       return accepted;
     }
-    const taken = this._task._abortSignal(message);
+    const taken = this._task._abortSignal(request);
     if (this.#pardon === null) {
       this._loop._nativeTurns++;
       this.#pardon = afterMicrotasks(() => {
         this.#endGrace();
         if (this.#state === "running" && this.#strands.size === 0) {
-          this._task._mustCancel = false;
-          this.#settle("abandoned", new CancelledError(message));
+          this._task._accept(this.#observer?._region ?? null);
+          // What the code has begun meanwhile may follow a newer signal.
+          this._task._abortSignal(request);
+          this.#givenUp = request;
+          this.#settle("abandoned", errorOf(request));
         } else this._loop._wake();
       });
     }
@@ -131,6 +155,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
 
   _observe(strand: Strand): void {
     this.#observer = strand;
+    if (this.#entry !== null) this.#entry._parent = strand._region;
   }
 
   _throws(): boolean {
@@ -147,11 +172,21 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     return waits.length > 0 ? waits.join(" and ") : "a promise of the host";
   }
 
+  /** The region that the call is in, which is known only when the code has waited for the first time. */
+  #place(): Region | null {
+    if (this.#observer !== null) return this.#observer._region;
+    return this.#entry ??= { _parent: null, _holds: () => false };
+  }
+
   #take(strand: Strand): Settle | undefined {
     const settle = this.#strands.get(strand);
     this.#strands.delete(strand);
     this._loop._parkedNatives--;
     this.#released();
+    // A wait for the host, which may come now, tells nobody that it begins.
+    if (this._task._alert && this.#strands.size === 0 && this.#observer !== null) {
+      this._task._cancelWait(this.#observer);
+    }
     return settle;
   }
 
@@ -181,4 +216,8 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     if (this.#releasedIn === this._loop._round) this._loop._released--;
     this.#releasedIn = -1;
   }
+}
+
+function errorOf(request: CancelRequest): CancelledError {
+  return new CancelledError(request.message, { origin: request.origin });
 }

@@ -1,31 +1,23 @@
 type Ordinal = number | bigint | string;
 
 /**
- * Compares as Python does with `<`: numbers by value, strings by their characters, arrays element by element, objects
- * by what `valueOf()` gives. JavaScript's own `<` would compare arrays as text, and find any two objects equal.
+ * Compares as Python does with `<`: numbers by value, strings by code points, arrays element by element, objects by what
+ * `valueOf()` gives. JavaScript's own `<` would compare arrays as text, and find any two objects equal.
  *
  * Arrays whose elements have no order from some place on are equal; so `[priority, job]` is ordered by its priority.
  *
  * @throws {TypeError} If the two have no order.
  */
 export function compareNaturally(a: unknown, b: unknown): number {
-  if (Array.isArray(a) && Array.isArray(b)) {
-    for (let i = 0; i < a.length && i < b.length; i++) {
-      if (i > 0 && (!hasOrder(a[i]) || !hasOrder(b[i]))) return 0;
-      const order = compareNaturally(a[i], b[i]);
-      if (order !== 0) return order;
-    }
-    return a.length - b.length;
-  }
-  const [x, y] = [ordinalOf(a), ordinalOf(b)];
-  if (x === undefined || y === undefined || (typeof x === "string") !== (typeof y === "string")) {
+  const order = orderOf(a, b);
+  if (order === undefined) {
     throw new TypeError(
       `Cannot order ${inspect(a)} and ${
         inspect(b)
       }: put items of one kind that has an order, or pass a compare function`,
     );
   }
-  return x < y ? -1 : x > y ? 1 : 0;
+  return order;
 }
 
 /**
@@ -34,16 +26,42 @@ export function compareNaturally(a: unknown, b: unknown): number {
  * @throws {TypeError} If it cannot.
  */
 export function requireOrder(item: unknown): void {
-  const key = Array.isArray(item) ? item[0] : item;
-  if (!hasOrder(key)) {
+  let key = item;
+  while (Array.isArray(key)) key = key[0];
+  if (ordinalOf(key) === undefined) {
     throw new TypeError(
       `Cannot order ${inspect(item)}: put numbers, strings, or arrays that begin with one, or pass a compare function`,
     );
   }
 }
 
-function hasOrder(value: unknown): boolean {
-  return Array.isArray(value) ? value.every(hasOrder) : ordinalOf(value) !== undefined;
+/** `undefined` if the two have no order. */
+function orderOf(a: unknown, b: unknown): number | undefined {
+  if (Array.isArray(a) && Array.isArray(b)) {
+    for (let i = 0; i < a.length && i < b.length; i++) {
+      const order = orderOf(a[i], b[i]);
+      if (order === undefined) return i === 0 ? undefined : 0;
+      if (order !== 0) return order;
+    }
+    return a.length - b.length;
+  }
+  const [x, y] = [ordinalOf(a), ordinalOf(b)];
+  if (typeof x === "string" && typeof y === "string") return orderOfStrings(x, y);
+  if (x === undefined || y === undefined || typeof x === "string" || typeof y === "string") return undefined;
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+function orderOfStrings(a: string, b: string): number {
+  for (let i = 0; i < a.length && i < b.length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return rankOf(x) - rankOf(y);
+  }
+  return a.length - b.length;
+}
+
+/** Of a UTF-16 code unit: surrogates stand for code points behind all others. */
+function rankOf(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
 
 function ordinalOf(value: unknown): Ordinal | undefined {

@@ -1,13 +1,15 @@
 import { current } from "./_current.ts";
 import type { NativeCall } from "./_native_call.ts";
+import { type CancelRequest, reaches, type Region, StrandQuery } from "./_cancellation.ts";
+import { onBehalfOf } from "./cancel_origin.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { Task } from "./task.ts";
 
 /** What a strand can wait for: a future, or a call of native code. */
 export interface Waitable {
-  /** Cancels it; `false` if that cannot be done. */
-  cancel(message?: unknown): boolean;
+  /** Cancels it; `false` if that cannot be done. Futures have no use for the request. */
+  cancel(message: unknown, request: CancelRequest): boolean;
   /** Whether waiting for it, which is done, throws. */
   _throws(): boolean;
   /** What that throws. */
@@ -30,6 +32,8 @@ export class Strand {
   readonly _task: Task<unknown>;
   /** What it waits for; `null` while it runs or is in the ready queue after a bare `yield`. */
   _waiter: Waitable | null = null;
+  /** The innermost scope that its code is in. */
+  _region: Region | null = null;
   readonly #iterator: Iterator<unknown, unknown, unknown>;
   readonly #owner: StrandOwner;
   /** An error to throw at the next step, in a box as anything can be thrown. */
@@ -48,7 +52,7 @@ export class Strand {
   /** The next step, as the loop calls it. */
   _run(): void {
     const waiter = this._waiter;
-    if (waiter === null && this.#pending === null && !this._task._mustCancel) {
+    if (waiter === null && this.#pending === null && !this._task._alert) {
       this.#advance(false, undefined, null);
     } else if (waiter !== null) {
       this._waiter = null;
@@ -63,7 +67,7 @@ export class Strand {
       const { error } = this.#pending;
       this.#pending = null;
       this._step(true, error);
-    } else this._step(false, undefined);
+    } else this._step(false, undefined, true);
   }
 
   /** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
@@ -71,19 +75,21 @@ export class Strand {
     this.#advance(false, undefined, undefined);
   }
 
-  /** Cancels what it waits for. */
-  _cancel(message: unknown): boolean {
-    return this._waiter !== null && this._waiter.cancel(message);
+  /** Cancels what it waits for, if the request gets here. */
+  _cancel(request: CancelRequest): boolean {
+    const waiter = this._waiter;
+    if (waiter === null || !reaches(request, this._region)) return false;
+    return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
   }
 
-  _step(throwing: boolean, error: unknown): void {
-    const task = this._task;
-    if (task._mustCancel) {
-      if (!throwing || !(error instanceof CancelledError)) {
-        error = task._takeError();
+  /** `turn` says that what has ended is a wait for nothing but the next turn, which could not be cancelled. */
+  _step(throwing: boolean, error: unknown, turn = false): void {
+    if (this._task._alert) {
+      const due = this._task._takeDue(this._region, turn);
+      if (due !== null) {
+        if (!throwing || !(error instanceof CancelledError)) error = due;
+        throwing = true;
       }
-      throwing = true;
-      task._mustCancel = false;
     }
     this.#advance(throwing, error, null);
   }
@@ -101,10 +107,11 @@ export class Strand {
       this.#owner._strandThrew(thrown, this);
       return;
     }
-    this.#stepped(result);
+    this._stepped(result);
   }
 
-  #stepped(result: IteratorResult<unknown, unknown>): void {
+  /** Takes what the iterator gave. */
+  _stepped(result: IteratorResult<unknown, unknown>): void {
     if (result.done) this.#owner._strandReturned(result.value, this);
     else if (result.value === undefined || result.value === null) {
       this._task._loop._enqueue(this);
@@ -138,6 +145,10 @@ export class Strand {
     } else if (isNativeCall(yielded)) {
       yielded._observe(this);
       this._waiter = yielded;
+    } else if (yielded instanceof StrandQuery) {
+      yielded.strand = this;
+      this.#advance(false, undefined, null);
+      return;
     } else {
       const what = Deno.inspect(yielded, { depth: 0 });
       this.#throwLater(
@@ -145,9 +156,7 @@ export class Strand {
       );
       return;
     }
-    if (task._mustCancel && this._waiter.cancel(task._cancelMessage)) {
-      task._mustCancel = false;
-    }
+    if (task._alert) task._cancelWait(this);
   }
 
   #throwLater(message: string): void {

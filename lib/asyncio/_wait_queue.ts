@@ -69,6 +69,7 @@ export class WaitQueue {
   /** All before it are woken or cancelled, so that the search for the next to be woken does not begin anew each time. */
   #cursor: Waiter | null = null;
   #live = 0;
+  #waiting = 0;
 
   /**
    * An empty queue.
@@ -83,6 +84,11 @@ export class WaitQueue {
     this.#binding = binding;
   }
 
+  /** The method that waits, for messages. */
+  get name(): string {
+    return `${this.#owner.constructor.name}.${this.#verb}`;
+  }
+
   /** How many are in it and have not been cancelled: those that wait, and those that are about to go on. */
   get live(): number {
     return this.#live;
@@ -90,9 +96,7 @@ export class WaitQueue {
 
   /** How many wait. */
   get waiting(): number {
-    let count = 0;
-    for (let waiter = this.#cursor; waiter !== null; waiter = waiter._next) if (!waiter.done()) count++;
-    return count;
+    return this.#waiting;
   }
 
   /** Appends a waiter; whoever awaits it calls `leave` after that in any case. */
@@ -104,6 +108,7 @@ export class WaitQueue {
     this.#tail = waiter;
     this.#cursor ??= waiter;
     this.#live++;
+    this.#waiting++;
     return waiter;
   }
 
@@ -120,9 +125,16 @@ export class WaitQueue {
     if (this.#cursor === waiter) this.#cursor = next;
   }
 
+  /** Wakes a waiter, unless it has been woken or cancelled already. */
+  wake(waiter: Waiter): void {
+    if (waiter.done()) return;
+    this.#waiting--;
+    waiter.setResult();
+  }
+
   /** Wakes the first in the queue, unless it has been woken or cancelled already. */
   wakeFirst(): void {
-    if (this.#head !== null && !this.#head.done()) this.#head.setResult();
+    if (this.#head !== null) this.wake(this.#head);
   }
 
   /** Wakes the first that still waits; whether there was one. */
@@ -130,7 +142,7 @@ export class WaitQueue {
     let waiter = this.#cursor;
     while (waiter !== null && waiter.done()) waiter = waiter._next;
     this.#cursor = waiter;
-    waiter?.setResult();
+    if (waiter !== null) this.wake(waiter);
     return waiter !== null;
   }
 
@@ -142,6 +154,7 @@ export class WaitQueue {
   /** Takes note that a waiter was cancelled. */
   _cancelled(): void {
     this.#live--;
+    this.#waiting--;
   }
 
   toString(): string {
@@ -165,7 +178,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   }
 
   override get name(): string {
-    return String(this.#queue);
+    return this.#queue.name;
   }
 
   /** Whether the wait is over, before it (`woken` is false) or when its turn has come. If not, it waits (again). */
@@ -189,16 +202,25 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   next(): IteratorResult<Suspension, T> {
     const waiter = this.#waiter;
     if (waiter !== null) {
+      // Throws if whoever drives this goes on before its time.
+      waiter.result();
       this.#waiter = null;
       this.#queue.leave(waiter);
     }
-    if (this._arrive(waiter !== null)) return { done: true, value: this._value() };
+    const woken = waiter !== null;
+    try {
+      if (this._arrive(woken)) return { done: true, value: this._value() };
+    } catch (error) {
+      // What it was woken for is somebody else's.
+      if (woken) this._giveUp(true);
+      throw error;
+    }
     const next = this.#waiter = this.#queue.enter();
     next._blocking = true;
     return { done: false, value: next };
   }
 
-  throw(error: unknown): never {
+  throw(error: unknown): IteratorResult<Suspension, T> {
     this.#leave();
     throw error;
   }
@@ -211,6 +233,11 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   override close(): void {
     this.#fresh = false;
     watch?.unregister(this);
+  }
+
+  /** Has it look again whether the wait is over. */
+  wake(): void {
+    if (this.#waiter !== null) this.#queue.wake(this.#waiter);
   }
 
   #leave(): void {

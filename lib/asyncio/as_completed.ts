@@ -5,6 +5,7 @@
 
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
+import { Future as CallFuture } from "../futures/future.ts";
 import { policy } from "./_current.ts";
 import {
   type Awaitable,
@@ -16,14 +17,22 @@ import {
 } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
+import { limited } from "./_limited.ts";
 import { TimeoutError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
+import { onCallDone, wrapFuture } from "./wrap_future.ts";
 import type { Handle } from "./handle.ts";
 
 /** Options of {@linkcode asCompleted}. */
 export interface AsCompletedOptions {
   /** How long all of it may take, counted from the call, in milliseconds or as a duration. No limit by default. */
   timeout?: DurationLike | null | undefined;
+  /**
+   * How many may run at a time, a whole number from 1 on. It holds for what has not begun: coroutines, generators and
+   * functions, which begin in their order. Promises, futures and tasks run already, and take no place. No limit by
+   * default.
+   */
+  limit?: number | undefined;
 }
 
 /**
@@ -31,8 +40,18 @@ export interface AsCompletedOptions {
  * takes the elements of an async iterable for awaited where JavaScript does not await them.
  *
  * @typeParam T The type of the result.
+ * @typeParam F The type of the future.
  */
-export type CompletedFuture<T> = Omit<Future<T>, "then">;
+export type CompletedFuture<T, F = Future<T>> = F extends unknown ? Omit<F, "then"> : never;
+
+/**
+ * What {@linkcode asCompleted} gives for an awaitable: itself if it is the future of an executor's call, else a future.
+ *
+ * @typeParam A The type of the awaitable.
+ */
+export type FutureOf<A> =
+  | Extract<A, CallFuture<unknown>>
+  | ([Exclude<A, CallFuture<unknown>>] extends [never] ? never : Future<AwaitedOf<Exclude<A, CallFuture<unknown>>>>);
 
 /**
  * What {@linkcode asCompleted} returns.
@@ -42,21 +61,26 @@ export type CompletedFuture<T> = Omit<Future<T>, "then">;
  * AsCompleted.next} does so in a generator, which has no `for await`.
  *
  * @typeParam T The type of the results.
+ * @typeParam F The type of the futures.
  */
-export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<CompletedFuture<T>> {
+export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, AsyncIterable<CompletedFuture<T, F>> {
   readonly #loop: EventLoop;
-  readonly #todo: Set<Future<T>>;
-  readonly #done: (Future<T> | null)[] = [];
+  readonly #todo: Set<F>;
+  readonly #done: (F | null)[] = [];
   readonly #getters: Future<void>[] = [];
+  readonly #stops: (() => void)[] = [];
   #left: number;
   #timer: Handle | undefined;
 
   /** @internal */
-  constructor(futures: Set<Future<T>>, loop: EventLoop, limit: number) {
+  constructor(futures: Set<F>, loop: EventLoop, limit: number) {
     this.#loop = loop;
     this.#todo = futures;
     this.#left = futures.size;
-    for (const future of futures) future.addDoneCallback(this.#completed);
+    for (const future of futures) {
+      if (future instanceof CallFuture) this.#stops.push(onCallDone(future, loop, () => this.#completed(future)));
+      else (future as Future<T>).addDoneCallback(this.#completed);
+    }
     if (futures.size > 0 && limit < Infinity) {
       this.#timer = loop.callLater(limit, this.#expired);
     }
@@ -71,13 +95,13 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Com
   }
 
   /** The futures that were passed, in the order in which they end. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<CompletedFuture<T>> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<CompletedFuture<T, F>> {
     // No async generator: that would await the futures that it yields.
-    const iterator: AsyncIterableIterator<CompletedFuture<T>> = {
+    const iterator: AsyncIterableIterator<CompletedFuture<T, F>> = {
       next: async () => {
         if (this.#left === 0) return { done: true, value: undefined };
         this.#left--;
-        return { done: false, value: (await this.#box()).future };
+        return { done: false, value: (await this.#box()).future as CompletedFuture<T, F> };
       },
       [Symbol.asyncIterator]: () => iterator,
     };
@@ -89,27 +113,28 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Com
    *
    * @returns A coroutine of the future; of `null` when there is none left.
    */
-  next(): Coroutine<Future<T> | null> {
+  next(): Coroutine<F | null> {
     if (this.#left === 0) return nothing() as Coroutine<null>;
     this.#left--;
     return this.#future();
   }
 
-  readonly #completed = (future: Future<T>): void => {
-    if (!this.#todo.delete(future)) return;
-    this.#put(future);
+  readonly #completed = (future: F | Future<T>): void => {
+    if (!this.#todo.delete(future as F)) return;
+    this.#put(future as F);
     if (this.#todo.size === 0) this.#timer?.cancel();
   };
 
   readonly #expired = (): void => {
+    for (const stop of this.#stops) stop();
     for (const future of this.#todo) {
-      future.removeDoneCallback(this.#completed);
+      if (!(future instanceof CallFuture)) (future as Future<T>).removeDoneCallback(this.#completed);
       this.#put(null);
     }
     this.#todo.clear();
   };
 
-  #put(item: Future<T> | null): void {
+  #put(item: F | null): void {
     this.#done.push(item);
     this.#wakeNext();
   }
@@ -125,7 +150,7 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Com
     }
   }
 
-  *#take(): GeneratorCoroutine<Future<T>> {
+  *#take(): GeneratorCoroutine<F> {
     while (this.#done.length === 0) {
       const getter = this.#loop.createFuture<void>();
       this.#getters.push(getter);
@@ -148,24 +173,26 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Com
   }
 
   readonly #result: () => Coroutine<T> = coroutine(
-    function* (this: AsCompleted<T>): GeneratorCoroutine<T> {
-      return (yield* this.#take()).result();
+    function* (this: AsCompleted<T, F>): GeneratorCoroutine<T> {
+      const future = yield* this.#take();
+      if (future instanceof CallFuture) return yield* wrapFuture<T>(future, { loop: this.#loop });
+      return (future as Future<T>).result();
     }.bind(this),
   ) as () => Coroutine<T>;
 
-  readonly #future: () => Coroutine<Future<T>> = coroutine(
-    function* (this: AsCompleted<T>): GeneratorCoroutine<Future<T>> {
+  readonly #future: () => Coroutine<F> = coroutine(
+    function* (this: AsCompleted<T, F>): GeneratorCoroutine<F> {
       return yield* this.#take();
     }.bind(this),
-  ) as () => Coroutine<Future<T>>;
+  ) as () => Coroutine<F>;
 
-  readonly #box: () => Coroutine<{ future: Future<T> }> = coroutine(
+  readonly #box: () => Coroutine<{ future: F }> = coroutine(
     function* (
-      this: AsCompleted<T>,
-    ): GeneratorCoroutine<{ future: Future<T> }> {
+      this: AsCompleted<T, F>,
+    ): GeneratorCoroutine<{ future: F }> {
       return { future: yield* this.#take() };
     }.bind(this),
-  ) as () => Coroutine<{ future: Future<T> }>;
+  ) as () => Coroutine<{ future: F }>;
 }
 
 const nothing = coroutine(function* (): GeneratorCoroutine<null> {
@@ -179,9 +206,10 @@ const nothing = coroutine(function* (): GeneratorCoroutine<null> {
  *
  * @typeParam A The type of the awaitables.
  * @param awaitables What to run. One that is passed twice is given once.
- * @param options The time limit.
+ * @param options The time limit, and how many may run at a time.
  * @returns An iterable and an async iterable.
  * @throws {TypeError} If it is no iterable, or something in it cannot be awaited.
+ * @throws {ValueError} If the limit is no whole number from 1 on.
  *
  * @example
  * ```ts
@@ -199,17 +227,19 @@ const nothing = coroutine(function* (): GeneratorCoroutine<null> {
 export function asCompleted<A extends Awaitable<unknown>>(
   awaitables: Iterable<A>,
   options: AsCompletedOptions = {},
-): AsCompleted<AwaitedOf<A>> {
+): AsCompleted<AwaitedOf<A>, FutureOf<A>> {
   if (isAwaitable(awaitables)) {
     throw new TypeError(
       `Cannot iterate over ${Deno.inspect(awaitables, { depth: 0 })}: pass a list of awaitables`,
     );
   }
-  const limit = toDelay(options.timeout, "timeout");
+  const time = toDelay(options.timeout, "timeout");
   const loop = policy.getEventLoop();
-  const futures = new Set<Future<AwaitedOf<A>>>();
-  for (const awaitable of new Set(awaitables)) {
-    futures.add(ensureFuture(awaitable, { loop }));
+  const futures = new Set<FutureOf<A>>();
+  const list = options.limit === undefined ? awaitables : limited(awaitables, options.limit);
+  for (const awaitable of new Set(list)) {
+    const future: unknown = awaitable instanceof CallFuture ? awaitable : ensureFuture(awaitable, { loop });
+    futures.add(future as FutureOf<A>);
   }
-  return new AsCompleted<AwaitedOf<A>>(futures, loop, limit);
+  return new AsCompleted<AwaitedOf<A>, FutureOf<A>>(futures, loop, time);
 }

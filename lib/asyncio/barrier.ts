@@ -34,7 +34,7 @@ export interface BarrierStatistics {
  * ```
  */
 export class Barrier {
-  readonly #condition = new Condition();
+  readonly #condition = new BarrierCondition(this);
   readonly #parties: number;
   #state: State = "filling";
   #count = 0;
@@ -72,7 +72,8 @@ export class Barrier {
   /**
    * Waits until as many tasks wait as it takes. One that comes while a group goes on waits until all of that have gone.
    *
-   * @returns A coroutine of the task's place in its group, from 0 on.
+   * @returns A coroutine of the task's place in its group: how many were there when it came. Where others were cancelled
+   * while the group filled, two may have the same place, as in CPython.
    * @throws {BrokenBarrierError} (when awaited) If the barrier is broken, or is aborted or reset meanwhile.
    */
   wait(): Coroutine<number> {
@@ -152,5 +153,19 @@ export class Barrier {
     using _held = yield* this.#condition.acquire();
     this.#state = "broken";
     this.#condition.notifyAll();
+  }
+}
+
+/** The condition of a barrier, which is nobody's business but in messages: there it goes by the name of the barrier. */
+class BarrierCondition extends Condition {
+  readonly #barrier: Barrier;
+
+  constructor(barrier: Barrier) {
+    super();
+    this.#barrier = barrier;
+  }
+
+  override toString(): string {
+    return String(this.#barrier);
   }
 }

@@ -4,7 +4,8 @@
  */
 
 import type { Held } from "./_acquire.ts";
-import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import { patiently } from "./_cancellation.ts";
+import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine, isPromise } from "./coroutine.ts";
 import { CancelledError, RuntimeError, ValueError } from "./exceptions.ts";
 import { Lock, type LockStatistics } from "./lock.ts";
 import { WaitQueue } from "./_wait_queue.ts";
@@ -98,13 +99,13 @@ export class Condition {
 
   /**
    * Waits until `predicate()` gives something truthy; it is called with the lock held, before the first wait and after
-   * each one.
+   * each one. It cannot be async.
    *
    * @typeParam T The type of what the predicate gives.
    * @param predicate What to ask.
    * @returns A coroutine of what it gave.
    * @throws {RuntimeError} (when awaited) If nobody holds the lock and it has to wait.
-   * @throws {TypeError} If `predicate` is no function.
+   * @throws {TypeError} If `predicate` is no function, or (when awaited) gives a promise.
    */
   waitFor<T>(predicate: () => T): Coroutine<T> {
     if (typeof predicate !== "function") {
@@ -186,7 +187,8 @@ export class Condition {
     let cancelled: { error: CancelledError } | null = null;
     for (;;) {
       try {
-        yield* this.#lock.acquire();
+        if (cancelled === null) yield* this.#lock.acquire();
+        else yield* patiently(this.#lock.acquire());
         break;
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
@@ -197,11 +199,15 @@ export class Condition {
   }
 
   *#waitFor(predicate: () => unknown): GeneratorCoroutine<unknown> {
-    let result = predicate();
-    while (!result) {
+    for (;;) {
+      const result = predicate();
+      if (isPromise(result)) {
+        throw new TypeError(
+          "Cannot wait for a promise of the predicate, which is always truthy: pass a plain function",
+        );
+      }
+      if (result) return result;
       yield* this.wait();
-      result = predicate();
     }
-    return result;
   }
 }

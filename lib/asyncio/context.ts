@@ -4,6 +4,7 @@
  * @module
  */
 
+import { taskContext } from "../futures/task_context.ts";
 import { current, currentFrame, type Frame, frames } from "./_current.ts";
 import { RuntimeError, ValueError } from "./exceptions.ts";
 
@@ -123,6 +124,13 @@ const contexts = new WeakMap<Token<never>, Context>();
 export interface ContextVarOptions<T> {
   /** The value where none was set. */
   default?: T;
+  /**
+   * Whether the value goes along to workers, with {@linkcode toThread} and whoever names a context. It arrives as a
+   * copy, and the call fails at once if it cannot be cloned. The worker finds it by the name of the variable, which is
+   * therefore unique among those that travel.
+   * @default {false}
+   */
+  travels?: boolean | undefined;
 }
 
 /**
@@ -146,33 +154,45 @@ export interface ContextVarOptions<T> {
  * ```
  */
 export class ContextVar<T> {
-  /** The name, for messages. */
+  /** The name, for messages; of a variable that travels, also what workers know it by. */
   readonly name: string;
+  /**
+   * Whether the value goes along to workers.
+   *
+   * @internal
+   */
+  readonly _travels: boolean;
   readonly #options: ContextVarOptions<T>;
 
   /**
    * Makes one.
    *
-   * @param name The name, for messages.
-   * @param options The default.
+   * @param name The name.
+   * @param options The default, and whether it travels.
    */
   constructor(name: string, options: ContextVarOptions<T> = {}) {
     this.name = name;
     this.#options = options;
+    this._travels = options.travels ?? false;
   }
 
   /**
-   * The value in the current context.
+   * The value in the current context. In a worker, a variable that travels has the value that came with the call until
+   * another one is set.
    *
    * @param fallback What to return if it has none; else it is the variable's default.
    * @returns The value.
    * @throws {ReferenceError} If it has no value and there is no default. Python's `LookupError`.
    */
   get(fallback?: T): T {
-    const values = (currentFrame() ?? OUTSIDE)._context?._values;
+    const values = (currentFrame() ?? outside())._context?._values;
     const value = values?.get(this as ContextVar<unknown>);
     if (value !== undefined || values?.has(this as ContextVar<unknown>)) {
       return value as T;
+    }
+    if (this._travels) {
+      const brought = taskContext();
+      if (Object.hasOwn(brought, this.name)) return brought[this.name] as T;
     }
     if (fallback !== undefined) return fallback;
     if ("default" in this.#options) return this.#options.default as T;
@@ -227,13 +247,22 @@ export class ContextVar<T> {
   }
 }
 
-/** The frame of code outside all loops. */
-const OUTSIDE: Frame = {
-  _loop: null,
-  _task: null,
-  _native: null,
-  _context: new Context(),
-};
+/** The frames of code outside all loops, by what came along with the call of a worker that the code is part of. */
+const outsides = new WeakMap<object, Frame>();
+
+/**
+ * The frame of code outside all loops. In a worker each call that something came along with has one of its own, so that
+ * what one sets is not there in the next.
+ */
+function outside(): Frame {
+  const brought = taskContext();
+  let frame = outsides.get(brought);
+  if (frame === undefined) {
+    frame = { _loop: null, _task: null, _native: null, _context: new Context() };
+    outsides.set(brought, frame);
+  }
+  return frame;
+}
 
 /**
  * The context of the code that is running, itself and not a copy.
@@ -241,7 +270,7 @@ const OUTSIDE: Frame = {
  * @internal
  */
 export function currentContext(): Context {
-  const frame = currentFrame() ?? OUTSIDE;
+  const frame = currentFrame() ?? outside();
   return frame._context ??= new Context();
 }
 
@@ -268,6 +297,30 @@ export function copyContext(): Context {
  * @internal
  */
 export function inheritedContext(): Context | undefined {
-  const context = (currentFrame() ?? OUTSIDE)._context;
+  const context = (currentFrame() ?? outside())._context;
   return context === undefined || context._values.size === 0 ? undefined : context.copy();
+}
+
+/**
+ * What goes along to a worker from a context, the current one by default: the values of the variables that travel, over
+ * those that came to this worker itself. `undefined` if there are none.
+ *
+ * @throws {ValueError} If two of the variables have one name.
+ * @internal
+ */
+export function travellingValues(
+  context: Context | undefined = (currentFrame() ?? outside())._context,
+): Record<string, unknown> | undefined {
+  const own: Record<string, unknown> = {};
+  for (const [{ name, _travels }, value] of context ?? []) {
+    if (!_travels) continue;
+    if (Object.hasOwn(own, name)) {
+      throw new ValueError(
+        `Cannot take context variable "${name}" to a worker as another one of that name has a value, too: give each variable that travels a name of its own`,
+      );
+    }
+    own[name] = value;
+  }
+  const values = { ...taskContext(), ...own };
+  return Object.keys(values).length === 0 ? undefined : values;
 }

@@ -3,11 +3,13 @@
  * @module
  */
 
+import { Future as CallFuture } from "../futures/future.ts";
 import { currentFrame, currentNative, policy } from "./_current.ts";
 import { settled } from "./_native_await.ts";
 import { NativeCall } from "./_native_call.ts";
 import { RuntimeError } from "./exceptions.ts";
 import { Future, isfuture } from "./future.ts";
+import { wrapFuture } from "./wrap_future.ts";
 
 /**
  * What a coroutine hands to the task that drives it when it waits. Made by `yield*`; a bare `yield` lets the other
@@ -25,7 +27,8 @@ export interface Yieldable<T> {
 }
 
 /**
- * What can be awaited: a coroutine, a future or task, a promise, or a function of any of these. The function is called
+ * What can be awaited: a coroutine, a future or task, a promise, the future of an executor's call, or a function of any
+ * of these. The function is called
  * when the awaiting begins, so that its code runs in the task from the start; it gets the signal that aborts when the
  * task is cancelled.
  */
@@ -174,6 +177,7 @@ export function* callNative(
   const call = new NativeCall(task);
   const outcome = call.enter(fn);
   if (isYieldable(outcome)) return yield* outcome;
+  if (outcome instanceof CallFuture) return yield* wrapFuture(outcome);
   if (isPromise(outcome)) return yield* call.wait(outcome);
   if (typeof outcome === "function") return yield* callNative(outcome as (signal: AbortSignal) => unknown);
   throw new TypeError(
@@ -196,7 +200,8 @@ export function* awaiting<T>(awaitable: Awaitable<T>): GeneratorCoroutine<T> {
 }
 
 /**
- * A future of a promise. Cancelling it leaves the promise to itself, a rejection of which is handled then.
+ * A future of a promise. Cancelling it leaves the promise to itself, a rejection of which is handled then; the call of
+ * an executor is cancelled.
  *
  * @internal
  */
@@ -204,6 +209,7 @@ export function adopt<T>(
   promise: PromiseLike<T>,
   loop = policy.getEventLoop(),
 ): Future<T> {
+  if (promise instanceof CallFuture) return wrapFuture<T>(promise, { loop });
   const future = new Future<T>({ loop });
   const outside = currentFrame() === undefined;
   let waiting = true;

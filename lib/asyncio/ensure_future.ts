@@ -16,8 +16,8 @@ export interface EnsureFutureOptions {
 }
 
 /**
- * A future is given back as it is; a coroutine or a function becomes a task, a promise a future. CPython's
- * `asyncio.ensure_future`.
+ * A future is given back as it is; a coroutine or a function becomes a task, a promise a future, the future of an
+ * executor's call what {@linkcode wrapFuture} makes of it. CPython's `asyncio.ensure_future`.
  *
  * @typeParam A The type of the awaitable.
  * @param awaitable What to await.

@@ -6,21 +6,23 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
-import type { Executor } from "../futures/executor.ts";
+import { CancelledError as CallCancelledError } from "../futures/errors.ts";
+import type { Executor, SubmitOptions } from "../futures/executor.ts";
+import { observe, outcomeOf } from "../futures/future.ts";
 import { ThreadPoolExecutor } from "../futures/thread_pool_executor.ts";
 import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
 import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
 import { TimerHeap } from "./_timer_heap.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
-import { type Context, inheritedContext } from "./context.ts";
+import { Context, inheritedContext, travellingValues } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, iscoroutinefunction, watchCoroutines } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
-import { DeadlockError, endsLoop, RuntimeError } from "./exceptions.ts";
+import { DeadlockError, endsLoop, RuntimeError, ValueError } from "./exceptions.ts";
 import { Future, isfuture, type Unretrieved } from "./future.ts";
 import { Handle, TimerHandle } from "./handle.ts";
 import { Task, type TaskOptions } from "./task.ts";
-import { wrapFuture } from "./wrap_future.ts";
+import { wrapCall, wrapFuture } from "./wrap_future.ts";
 
 /**
  * How long callbacks run before the host is served, in milliseconds. A request to a server of the same program takes
@@ -61,6 +63,24 @@ export interface EventLoopOptions {
 /** Options of the methods of {@linkcode EventLoop} that schedule a callback with options. */
 export interface ScheduleOptions {
   /** The context to call it in. A copy of the current one by default. */
+  context?: Context | undefined;
+}
+
+/** Options of {@linkcode EventLoop.runInExecutorWith} and {@linkcode toThreadWith}. */
+export interface RunInExecutorOptions extends Omit<SubmitOptions, "context"> {
+  /**
+   * What becomes of a call that runs when nobody waits for it any more, as its future was cancelled: `true` leaves it to
+   * itself, as CPython does; `false` stops it as {@linkcode SubmitOptions.signal} does. A child process is killed. A
+   * thread is told ({@linkcode checkCancelled}, {@linkcode taskSignal}) and gets no more calls. Either way who waited
+   * goes on at once, since a thread may never end. A call that has not started never runs, except with `true` one that
+   * a child process has been handed ahead, of which `cancel()` cannot tell.
+   * @default {true}
+   */
+  abandon?: boolean | undefined;
+  /**
+   * The context whose variables that travel go along ({@linkcode ContextVarOptions.travels}). `runInExecutorWith` takes
+   * none by default, `toThreadWith` the current one.
+   */
   context?: Context | undefined;
 }
 
@@ -143,6 +163,12 @@ export class EventLoop implements Disposable {
    * @internal
    */
   readonly _unretrieved: Set<Unretrieved> = new Set();
+  /**
+   * Connections, servers and processes, which end with the loop.
+   *
+   * @internal
+   */
+  readonly _resources: Set<Disposable> = new Set();
   /**
    * Native code that was let go on in this round and neither waits again nor has ended.
    *
@@ -312,8 +338,9 @@ export class EventLoop implements Disposable {
   }
 
   /**
-   * Ends it for good: what is scheduled is dropped, the default executor is told to shut down, and exceptions that
-   * nobody has taken note of are reported. A second call does nothing.
+   * Ends it for good: what is scheduled is dropped, connections and servers are closed, subprocesses killed, the default
+   * executor is told to shut down, and exceptions that nobody has taken note of are reported. A second call does
+   * nothing.
    *
    * @throws {RuntimeError} If it runs.
    */
@@ -330,6 +357,7 @@ export class EventLoop implements Disposable {
     this.#ready.clear();
     this.#timers.clear();
     this.#todo = 0;
+    for (const resource of [...this._resources]) resource[Symbol.dispose]();
     for (const signal of [...this.#signalHandlers.keys()]) {
       this.removeSignalHandler(signal);
     }
@@ -576,8 +604,8 @@ export class EventLoop implements Disposable {
   // -- Threads
 
   /**
-   * Runs `fn(...args)` in an executor. Context variables do not go along; {@linkcode toThread} is the same on the
-   * default executor.
+   * Runs `fn(...args)` in an executor. Context variables do not go along, as in CPython; {@linkcode toThread} takes
+   * those that travel to the default executor.
    *
    * @typeParam A The types of the arguments.
    * @typeParam R What the function returns.
@@ -585,26 +613,78 @@ export class EventLoop implements Disposable {
    * first needed.
    * @param fn The function, which travels as with {@linkcode Executor.submit}.
    * @param args Its arguments.
-   * @returns The future of the call. Cancelling it cancels the call if that has not started.
+   * @returns The future of the call. Cancelling it cancels the call if that has not started; one that runs is left to
+   * itself.
    * @throws {RuntimeError} If the loop is closed, or its default executor shut down.
+   *
+   * @example
+   * ```ts
+   * import { getRunningLoop, run } from "@skein/skein/asyncio";
+   * import { ThreadPoolExecutor } from "@skein/skein/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ThreadPoolExecutor();
+   * const power = await run(function* () {
+   *   return yield* getRunningLoop().runInExecutor(pool, (x: number, y: number) => x ** y, 2, 10);
+   * });
+   * assertEquals(power, 1024);
+   * ```
    */
   runInExecutor<A extends unknown[], R>(
     executor: Executor | null,
     fn: (...args: A) => R,
     ...args: A
   ): Future<Awaited<R>> {
+    return wrapFuture(this.#executorFor(executor).submit(fn, ...args), { loop: this });
+  }
+
+  /**
+   * As {@linkcode EventLoop.runInExecutor}, with options.
+   *
+   * @typeParam A The types of the arguments.
+   * @typeParam R What the function returns.
+   * @param options What cancelling does, and how to run it.
+   * @param executor The executor, `null` for the default one.
+   * @param fn The function.
+   * @param args Its arguments.
+   * @returns The future of the call.
+   * @throws {RuntimeError} If the loop is closed, or its default executor shut down.
+   * @throws {NotCloneableError} If the value of a variable that travels cannot be copied.
+   * @throws {ValueError} If two such variables have one name.
+   */
+  runInExecutorWith<A extends unknown[], R>(
+    options: RunInExecutorOptions,
+    executor: Executor | null,
+    fn: (...args: A) => R,
+    ...args: A
+  ): Future<Awaited<R>> {
+    const { abandon = true, context, ...rest } = options;
+    const target = this.#executorFor(executor);
+    const submit: SubmitOptions = { ...rest, context: context && travellingValues(context) };
+    if (abandon) return wrapFuture(target.submitWith(submit, fn, ...args), { loop: this });
+    const stop = new AbortController();
+    const { signal } = options;
+    submit.signal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    const call = target.submitWith(submit, fn, ...args);
+    return wrapCall(call, this, () => {
+      if (call.cancel() || call.done()) return;
+      // That it was stopped is no news to anybody.
+      observe(call, () => outcomeOf(call));
+      stop.abort(new CallCancelledError("The call was stopped as the wait for it was cancelled"));
+    });
+  }
+
+  #executorFor(executor: Executor | null): Executor {
     if (this.#closed) throw closedError();
-    if (executor === null) {
-      if (this.#executorShutDown) {
-        throw new RuntimeError(
-          "Cannot run in the default executor as it has been shut down: pass an executor of your own",
-        );
-      }
-      executor = this.#executor ??= new ThreadPoolExecutor({
-        threadNamePrefix: "asyncio",
-      });
+    if (executor !== null) return executor;
+    if (this.#executorShutDown) {
+      throw new RuntimeError(
+        "Cannot run in the default executor as it has been shut down: pass an executor of your own",
+      );
     }
-    return wrapFuture(executor.submit(fn, ...args), { loop: this });
+    return this.#executor ??= new ThreadPoolExecutor({
+      threadNamePrefix: "asyncio",
+    });
   }
 
   /**
@@ -716,14 +796,34 @@ export class EventLoop implements Disposable {
   // -- Signals
 
   /**
-   * Has `callback(...args)` called, as a callback of the loop, when the process gets a signal. Replaces the handler set
-   * before.
+   * Has `callback(...args)` called, as a callback of the loop and in the context of this call, when the process gets a
+   * signal. Replaces the handler that this loop had before; other loops keep theirs, which CPython has one of for the
+   * whole process. A handler of SIGINT takes the place of what Ctrl-C does in {@linkcode run}.
+   *
+   * Handlers keep no program alive; the loop that runs does. Closing the loop takes them off.
    *
    * @typeParam A The types of the arguments.
    * @param signal The signal.
    * @param callback What to call.
    * @param args Its arguments.
-   * @throws {TypeError} If `callback` is no function.
+   * @throws {TypeError} If `callback` is no function or a coroutine function, or `signal` is no name of a signal.
+   * @throws {ValueError} If there is no such signal here.
+   * @throws {RuntimeError} If the signal cannot be handled, as SIGKILL and SIGSTOP, or the loop is closed.
+   *
+   * @example
+   * ```ts
+   * import { getRunningLoop, run } from "@skein/skein/asyncio";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const what = await run(function* () {
+   *   const loop = getRunningLoop();
+   *   const stop = loop.createFuture<string>();
+   *   loop.addSignalHandler("SIGTERM", () => stop.setResult("asked to stop"));
+   *   Deno.kill(Deno.pid, "SIGTERM");
+   *   return yield* stop;
+   * });
+   * assertEquals(what, "asked to stop");
+   * ```
    */
   addSignalHandler<A extends unknown[]>(
     signal: Deno.Signal,
@@ -739,12 +839,26 @@ export class EventLoop implements Disposable {
       );
     }
     if (this.#closed) throw closedError();
-    this.removeSignalHandler(signal);
+    const context = inheritedContext() ?? new Context();
     const listener = (): void => {
-      this.callSoonThreadsafe(callback, ...args);
+      this.callSoonWith({ context }, callback, ...args);
     };
-    Deno.addSignalListener(signal, listener);
+    try {
+      Deno.addSignalListener(signal, listener);
+    } catch (cause) {
+      throw unhandleable(signal, cause);
+    }
+    this.removeSignalHandler(signal);
     this.#signalHandlers.set(signal, listener);
+  }
+
+  /**
+   * Whether this loop has a handler for a signal.
+   *
+   * @internal
+   */
+  _handlesSignal(signal: Deno.Signal): boolean {
+    return this.#signalHandlers.has(signal);
   }
 
   /**
@@ -1151,6 +1265,17 @@ function milliseconds(delay: DurationLike, what: string): number {
 
 function closedError(): RuntimeError {
   return new RuntimeError("Event loop is closed: make a new one");
+}
+
+/** What there is to say of a signal that the host did not take. */
+function unhandleable(signal: unknown, cause: unknown): Error {
+  const what = Deno.inspect(signal);
+  if (typeof signal !== "string") {
+    return new TypeError(`Cannot handle signal ${what}: pass its name, such as "SIGTERM"`, { cause });
+  }
+  return cause instanceof TypeError && cause.message.startsWith("Invalid signal")
+    ? new ValueError(`Cannot handle signal ${what} as there is none of that name on ${Deno.build.os}`, { cause })
+    : new RuntimeError(`Cannot handle signal ${what} as it cannot be caught: handle SIGTERM or SIGINT`, { cause });
 }
 
 function notCallable(value: unknown, method: string): TypeError {

@@ -7,9 +7,16 @@
  * @module
  */
 
+import type { CancelOrigin } from "./cancel_origin.ts";
 import { RuntimeError, TimeoutError } from "../futures/errors.ts";
 
 export { RuntimeError, TimeoutError };
+
+/** Options of {@linkcode CancelledError}. */
+export interface CancelledErrorOptions extends ErrorOptions {
+  /** What asked for the cancellation. Nothing by default. */
+  origin?: CancelOrigin | undefined;
+}
 
 /**
  * A task or a future was cancelled. Thrown into a task where it waits, and by whatever waits for a cancelled future.
@@ -20,20 +27,23 @@ export { RuntimeError, TimeoutError };
 export class CancelledError extends Error {
   /** What was passed to `cancel()`, as it was passed; `undefined` if nothing was. */
   readonly reason: unknown;
+  /** What asked for the cancellation; `undefined` if the error was made by other code than this library's. */
+  readonly origin: CancelOrigin | undefined;
 
   /**
    * Makes one.
    *
    * @param reason What was passed to `cancel()`.
-   * @param options The `cause`.
+   * @param options The `cause` and the origin.
    */
-  constructor(reason?: unknown, options?: ErrorOptions) {
+  constructor(reason?: unknown, options?: CancelledErrorOptions) {
     super(
       reason === undefined || reason === null ? "" : String(reason),
       options,
     );
     this.name = "CancelledError";
     this.reason = reason ?? undefined;
+    this.origin = options?.origin;
   }
 }
 
@@ -53,6 +63,20 @@ export class InvalidStateError extends Error {
   }
 }
 
+/** Something could be had by waiting only, and was asked for without waiting. Trio's and anyio's `WouldBlock`. */
+export class WouldBlock extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message What was asked for.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "WouldBlock";
+  }
+}
+
 /** An argument of the right type and a wrong value. Python's `ValueError`; a `RangeError` to JavaScript. */
 export class ValueError extends RangeError {
   /**
@@ -64,6 +88,63 @@ export class ValueError extends RangeError {
   constructor(message?: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "ValueError";
+  }
+}
+
+/**
+ * The stream ended before what was asked for had come. Python's `asyncio.IncompleteReadError`, an `EOFError`.
+ */
+export class IncompleteReadError extends Error {
+  /** What had come, which may be nothing. It has left the reader's buffer. */
+  readonly partial: Uint8Array<ArrayBuffer>;
+  /** How many bytes were asked for; `null` if it was a separator. */
+  readonly expected: number | null;
+
+  /**
+   * Makes one.
+   *
+   * @param partial What had come.
+   * @param expected How many bytes were asked for, `null` if that is not known.
+   */
+  constructor(partial: Uint8Array<ArrayBuffer>, expected: number | null) {
+    super(`${partial.length} bytes read on a total of ${expected ?? "undefined"} expected bytes`);
+    this.name = "IncompleteReadError";
+    this.partial = partial;
+    this.expected = expected;
+  }
+}
+
+/**
+ * A separator has not come within the limit of the reader. Python's `asyncio.LimitOverrunError`. What was read stays in
+ * the buffer.
+ */
+export class LimitOverrunError extends Error {
+  /** How many bytes can be read and thrown away without touching a separator. */
+  readonly consumed: number;
+
+  /**
+   * Makes one.
+   *
+   * @param message What happened.
+   * @param consumed How many bytes hold no separator.
+   */
+  constructor(message: string, consumed: number) {
+    super(message);
+    this.name = "LimitOverrunError";
+    this.consumed = consumed;
+  }
+}
+
+/** A signal was sent to a process that has ended. Python's `ProcessLookupError`. */
+export class ProcessLookupError extends Error {
+  /**
+   * Makes one.
+   *
+   * @param message Which process, and how it ended.
+   */
+  constructor(message?: string) {
+    super(message);
+    this.name = "ProcessLookupError";
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { detachedError } from "../_detached_error.ts";
+import { type CancelOrigin, originHere } from "./cancel_origin.ts";
 import { current, policy } from "./_current.ts";
 import { awaitFuture } from "./_native_await.ts";
 import { type Context, inheritedContext } from "./context.ts";
@@ -107,8 +108,11 @@ export class Future<T> implements PromiseLike<T> {
   #outcome: unknown = undefined;
   #observers: Observer | Observer[] | undefined = undefined;
   #unretrieved: Unretrieved | undefined = undefined;
-  /** The error that a task ended with when it was cancelled; handed out once. */
-  #cancelledError: CancelledError | undefined = undefined;
+  /**
+   * When it is cancelled: the error that a task ended with, until that is handed out; else what asked for it. One field
+   * for both, as every future has it.
+   */
+  #cancelled: CancelledError | CancelOrigin | undefined = undefined;
 
   /**
    * Pending. {@linkcode EventLoop.createFuture} is the same.
@@ -146,6 +150,7 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state !== PENDING) return false;
     this.#state = CANCELLED;
     this._cancelMessage = message;
+    this.#cancelled = originHere();
     this.#notify();
     return true;
   }
@@ -362,20 +367,39 @@ export class Future<T> implements PromiseLike<T> {
       this.#retrieve();
       return this.#outcome;
     }
-    const error = this.#cancelledError ??
-      new CancelledError(this._cancelMessage);
-    this.#cancelledError = undefined;
-    return error;
+    const cancelled = this.#cancelled;
+    if (!(cancelled instanceof CancelledError)) return this._cancelledError();
+    this.#cancelled = cancelled.origin;
+    return cancelled;
   }
 
   /**
-   * Ends it as cancelled, with the error that a coroutine ended with.
+   * What asked for its cancellation.
    *
    * @internal
    */
-  _endCancelled(error: CancelledError | undefined): void {
-    this.#cancelledError = error;
-    if (error !== undefined) this._cancelMessage = undefined;
+  get _cancelOrigin(): CancelOrigin | undefined {
+    const cancelled = this.#cancelled;
+    return cancelled instanceof CancelledError ? cancelled.origin : cancelled;
+  }
+
+  /**
+   * A new error that says how it was cancelled.
+   *
+   * @internal
+   */
+  _cancelledError(): CancelledError {
+    return new CancelledError(this._cancelMessage, { origin: this._cancelOrigin });
+  }
+
+  /**
+   * Ends it as cancelled, with the error that a coroutine ended with, or by what has asked for it.
+   *
+   * @internal
+   */
+  _endCancelled(by: CancelledError | CancelOrigin | undefined): void {
+    this.#cancelled = by;
+    if (by instanceof CancelledError) this._cancelMessage = undefined;
     this.#state = CANCELLED;
     this.#notify();
   }

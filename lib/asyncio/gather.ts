@@ -7,7 +7,7 @@ import { policy } from "./_current.ts";
 import { type Awaitable, type AwaitedOf, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError } from "./exceptions.ts";
+import { limited } from "./_limited.ts";
 import { Future } from "./future.ts";
 
 /** Options of {@linkcode gather}. */
@@ -17,6 +17,12 @@ export interface GatherOptions {
    * @default {false}
    */
   returnExceptions?: boolean | undefined;
+  /**
+   * How many may run at a time, a whole number from 1 on. It holds for what has not begun: coroutines, generators and
+   * functions, which begin in their order. Promises, futures and tasks run already, and take no place. No limit by
+   * default.
+   */
+  limit?: number | undefined;
 }
 
 /** The future of a `gather`: cancelling it cancels what it gathers. */
@@ -48,12 +54,17 @@ class GatheringFuture<T> extends Future<T> {
  * The first exception is passed on at once, and the others run on. One of them being cancelled counts as such an
  * exception. Cancelling the future that this returns cancels them all. The same awaitable passed twice runs once.
  *
+ * With a `limit`, those that have to wait for their turn are like the others: after an exception they still run, and
+ * when all are cancelled they never do. The iterable is read at once; for one that is long, endless or asynchronous
+ * there is {@linkcode map}.
+ *
  * @typeParam A The types of the awaitables.
  * @param awaitables What to run.
- * @param options Whether exceptions are results.
+ * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  * @throws {ValueError} If futures of several loops are passed.
  * @throws {TypeError} If something cannot be awaited.
+ * @throws {ValueError} If the limit is no whole number from 1 on.
  *
  * @example
  * ```ts
@@ -61,6 +72,22 @@ class GatheringFuture<T> extends Future<T> {
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(await gather([sleep(2, "a"), sleep(1, "b")]), ["a", "b"]);
+ * ```
+ *
+ * @example At most two at a time
+ * ```ts
+ * import { gather, sleep } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let running = 0;
+ * let most = 0;
+ * async function job() {
+ *   most = Math.max(most, ++running);
+ *   await sleep(1);
+ *   running--;
+ * }
+ * await gather(Array.from({ length: 6 }, () => () => job()), { limit: 2 });
+ * assertEquals(most, 2);
  * ```
  */
 export function gather<const A extends readonly Awaitable<unknown>[]>(
@@ -72,7 +99,7 @@ export function gather<const A extends readonly Awaitable<unknown>[]>(
  *
  * @typeParam A The types of the awaitables.
  * @param awaitables What to run.
- * @param options Whether exceptions are results.
+ * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  */
 export function gather<const A extends readonly Awaitable<unknown>[]>(
@@ -84,7 +111,7 @@ export function gather<const A extends readonly Awaitable<unknown>[]>(
  *
  * @typeParam T The type of the results.
  * @param awaitables What to run.
- * @param options Whether exceptions are results.
+ * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  */
 export function gather<T>(
@@ -95,7 +122,7 @@ export function gather<T>(
  * As the first form, for awaitables of any type.
  *
  * @param awaitables What to run.
- * @param options Whether exceptions are results.
+ * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  */
 export function gather(
@@ -106,11 +133,11 @@ export function gather(
   awaitables: Iterable<Awaitable<unknown>>,
   options: GatherOptions = {},
 ): Future<unknown> {
-  const list = [...awaitables];
+  const { returnExceptions = false, limit } = options;
+  const list = limit === undefined ? [...awaitables] : limited(awaitables, limit);
   for (const awaitable of list) {
     if (!isAwaitable(awaitable)) throw notAwaitable(awaitable);
   }
-  const { returnExceptions = false } = options;
   if (list.length === 0) {
     const empty = new Future<unknown[]>({ loop: policy.getEventLoop() });
     empty.setResult([]);
@@ -141,16 +168,12 @@ export function gather(
       // The message is the one of the last argument, as in CPython.
       const last = children.at(-1)!;
       outer.setException(
-        last.cancelled() ? last._takeError() : new CancelledError(last._cancelMessage),
+        last.cancelled() ? last._takeError() : last._cancelledError(),
       );
     } else {
       outer.setResult(
         children.map((each) =>
-          each.cancelled()
-            ? new CancelledError(each._cancelMessage)
-            : each._throws()
-            ? each._takeError()
-            : each.result()
+          each.cancelled() ? each._cancelledError() : each._throws() ? each._takeError() : each.result()
         ),
       );
     }

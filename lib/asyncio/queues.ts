@@ -4,8 +4,8 @@
  */
 
 import { Deque } from "../_deque.ts";
-import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { Event } from "./event.ts";
+import { AsyncItems, type ItemSource } from "./async_iteration.ts";
+import type { Coroutine, GeneratorCoroutine } from "./coroutine.ts";
 import { ValueError } from "./exceptions.ts";
 import { Heap } from "./_heap.ts";
 import { compareNaturally, requireOrder } from "./_natural_order.ts";
@@ -77,7 +77,8 @@ export interface QueueStatistics {
  * No item is lost when a task is cancelled that waits to put or to get one. As in CPython, a task that does not have to
  * wait may be faster than one that was woken a moment ago, which then waits on.
  *
- * An async iterable: `for await (const item of queue)` gives items until the queue is shut down and empty.
+ * An async iterable: `for await (const item of queue)`, in a generator a loop over {@linkcode aiter}, gives items until
+ * the queue is shut down and empty.
  *
  * @typeParam T The type of the items.
  *
@@ -103,28 +104,28 @@ export class Queue<T> implements AsyncIterable<T> {
   readonly #binding = new LoopBinding(this);
   readonly #getters = new WaitQueue(this, "get", this.#binding);
   readonly #putters = new WaitQueue(this, "put", this.#binding);
-  readonly #finished = new Event();
+  readonly #joiners = new WaitQueue(this, "join", this.#binding);
   readonly #items: Store<T>;
   #unfinished = 0;
-  #isShutDown = false;
+  /** @internal */
+  _isShutDown = false;
 
   /**
    * An empty queue.
    *
    * @param maxsize How many items it takes before `put()` waits; without limit if it is 0 or less.
-   * @throws {TypeError} If it is no number, or NaN.
+   * @throws {TypeError} If it is no number.
+   * @throws {ValueError} If it is NaN.
    */
   constructor(maxsize = 0) {
     if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
-      throw new TypeError(
-        `Cannot make a ${new.target.name} for ${
-          Deno.inspect(maxsize, { depth: 0 })
-        } items: pass a number, 0 for no limit`,
+      const shown = Deno.inspect(maxsize, { depth: 0 });
+      throw new (typeof maxsize === "number" ? ValueError : TypeError)(
+        `Cannot make a ${new.target.name} for ${shown} items: pass a number, 0 for no limit`,
       );
     }
     this.#maxsize = maxsize;
     this.#items = this._store();
-    this.#finished.set();
   }
 
   /** How many items it takes; without limit if that is 0 or less. */
@@ -172,7 +173,6 @@ export class Queue<T> implements AsyncIterable<T> {
     }
     this.#items.push(item);
     this.#unfinished++;
-    this.#finished.clear();
     this.#getters.wakeNext();
   }
 
@@ -221,7 +221,7 @@ export class Queue<T> implements AsyncIterable<T> {
    * @returns A coroutine.
    */
   join(): Coroutine<void> {
-    return new FunctionCoroutine<[], void>(this.#join, [], this, "Queue.join");
+    return new Join(this as Queue<unknown>, this.#joiners);
   }
 
   /**
@@ -229,15 +229,16 @@ export class Queue<T> implements AsyncIterable<T> {
    * wait go on with that.
    *
    * @param options Whether the items in it are dropped, which then count as done for {@linkcode Queue.join}.
+   * @throws {TypeError} If `options` is no object.
    */
   shutdown(options: QueueShutdownOptions = {}): void {
-    this.#isShutDown = true;
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(`Cannot shut down with ${Deno.inspect(options)}: pass { immediate: true }, or nothing`);
+    }
+    this._isShutDown = true;
     if (options.immediate) {
-      let dropped = 0;
-      while (!this.empty()) {
-        this.#items.shift();
-        dropped++;
-      }
+      const dropped = this.qsize();
+      this.#items.clear();
       this.#finish(Math.min(dropped, this.#unfinished));
     }
     this.#getters.wakeAll();
@@ -245,12 +246,8 @@ export class Queue<T> implements AsyncIterable<T> {
   }
 
   /** The items as they come, until the queue is shut down and empty. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<T, void, undefined> {
-    const iterator: AsyncIterableIterator<T, void, undefined> = {
-      next: () => this.#next().then(),
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return this._items()[Symbol.asyncIterator]();
   }
 
   /** How it is used at this moment. */
@@ -266,7 +263,7 @@ export class Queue<T> implements AsyncIterable<T> {
   /** The class and what is in it, for messages. */
   toString(): string {
     const parts = [`${this.qsize()}${this.#maxsize > 0 ? ` of ${this.#maxsize}` : ""} items`];
-    if (this.#isShutDown) parts.push("shut down");
+    if (this._isShutDown) parts.push("shut down");
     return `<${this.constructor.name} ${parts.join(", ")}>`;
   }
 
@@ -285,30 +282,18 @@ export class Queue<T> implements AsyncIterable<T> {
   }
 
   /** @internal */
+  _items(): AsyncItems<T> {
+    return new AsyncItems<T>(new QueueItems(this, this.#getters));
+  }
+
+  /** @internal */
   _requireOpen(): void {
-    if (this.#isShutDown) throw new QueueShutDown(`Cannot use ${this}: it was shut down`);
-  }
-
-  #next(): Coroutine<IteratorResult<T, void>> {
-    return new FunctionCoroutine<[], IteratorResult<T, void>>(this.#nextItem, [], this, "Queue.next");
-  }
-
-  *#nextItem(): GeneratorCoroutine<IteratorResult<T, void>> {
-    try {
-      return { done: false, value: yield* this.get() };
-    } catch (error) {
-      if (error instanceof QueueShutDown) return { done: true, value: undefined };
-      throw error;
-    }
-  }
-
-  *#join(): GeneratorCoroutine<void> {
-    if (this.#unfinished > 0) yield* this.#finished.wait();
+    if (this._isShutDown) throw new QueueShutDown(`Cannot use ${this}: it was shut down`);
   }
 
   #finish(count: number): void {
     this.#unfinished -= count;
-    if (this.#unfinished === 0) this.#finished.set();
+    if (this.#unfinished === 0) this.#joiners.wakeAll();
   }
 }
 
@@ -354,7 +339,8 @@ export class PriorityQueue<T> extends Queue<T> {
    *
    * @param maxsize How many items it takes before `put()` waits; without limit if it is 0 or less.
    * @param options How to compare.
-   * @throws {TypeError} If `maxsize` is no number or NaN, or `compare` no function.
+   * @throws {TypeError} If `maxsize` is no number, or `compare` no function.
+   * @throws {ValueError} If `maxsize` is NaN.
    */
   constructor(maxsize = 0, options: PriorityQueueOptions<T> = {}) {
     const { compare } = options;
@@ -363,6 +349,19 @@ export class PriorityQueue<T> extends Queue<T> {
     }
     super(maxsize);
     this.#compare = compare;
+  }
+
+  /**
+   * Puts an item, when there is room for it.
+   *
+   * @param item The item.
+   * @returns A coroutine.
+   * @throws {TypeError} If it has no order and there is no `compare`.
+   * @throws {QueueShutDown} (when awaited) If the queue was shut down, or is meanwhile.
+   */
+  override put(item: T): Coroutine<void> {
+    if (this.#compare === undefined) requireOrder(item);
+    return super.put(item);
   }
 
   /**
@@ -414,6 +413,8 @@ interface Store<T> {
   push(item: T): void;
   /** Takes the one that is next. */
   shift(): T | undefined;
+  /** Drops all. */
+  clear(): void;
 }
 
 class Stack<T> implements Store<T> {
@@ -429,6 +430,10 @@ class Stack<T> implements Store<T> {
 
   shift(): T | undefined {
     return this.#items.pop();
+  }
+
+  clear(): void {
+    this.#items.length = 0;
   }
 }
 
@@ -482,4 +487,74 @@ class Get<T> extends QueuedWait<T> {
   protected override _giveUp(woken: boolean): void {
     if (woken && !this.#from.empty()) this.#getters.wakeNext();
   }
+}
+
+/** The items of a queue, for a reader who may close them while he waits. */
+class QueueItems<T> implements ItemSource<T> {
+  readonly #queue: Queue<T>;
+  readonly #getters: WaitQueue;
+  #next: NextItem<T> | null = null;
+
+  constructor(queue: Queue<T>, getters: WaitQueue) {
+    this.#queue = queue;
+    this.#getters = getters;
+  }
+
+  *next(): GeneratorCoroutine<IteratorResult<T, void>> {
+    this.#next = new NextItem(this.#queue, this.#getters);
+    return yield* this.#next;
+  }
+
+  close(): void {
+    this.#next?.end();
+  }
+}
+
+class NextItem<T> extends QueuedWait<IteratorResult<T, void>> {
+  readonly #queue: Queue<T>;
+  readonly #getters: WaitQueue;
+  #closed = false;
+
+  constructor(queue: Queue<T>, getters: WaitQueue) {
+    super(getters);
+    this.#queue = queue;
+    this.#getters = getters;
+  }
+
+  /** Ends the wait without an item. */
+  end(): void {
+    this.#closed = true;
+    this.wake();
+  }
+
+  protected override _arrive(woken: boolean): boolean {
+    if (this.#closed && woken) this._giveUp(true);
+    return this.#closed || !this.#queue.empty() || this.#queue._isShutDown;
+  }
+
+  protected override _value(): IteratorResult<T, void> {
+    if (this.#closed || this.#queue.empty()) return { done: true, value: undefined };
+    return { done: false, value: this.#queue.getNowait() };
+  }
+
+  protected override _giveUp(woken: boolean): void {
+    if (woken && !this.#queue.empty()) this.#getters.wakeNext();
+  }
+}
+
+class Join extends QueuedWait<void> {
+  readonly #queue: Queue<unknown>;
+
+  constructor(queue: Queue<unknown>, joiners: WaitQueue) {
+    super(joiners);
+    this.#queue = queue;
+  }
+
+  protected override _arrive(woken: boolean): boolean {
+    return woken || this.#queue.statistics().unfinished === 0;
+  }
+
+  protected override _value(): void {}
+
+  protected override _giveUp(): void {}
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
 import { Context } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { EventLoop, setEventLoop } from "./event_loop.ts";
@@ -41,7 +42,7 @@ export interface RunOptions extends RunnerOptions {
  * Runs one program after the other in a loop of its own. CPython's `asyncio.Runner`.
  *
  * While it runs, the first Ctrl-C cancels the main task, which makes the run reject with {@linkcode KeyboardInterrupt}
- * unless the task goes on; the second ends the run at once.
+ * unless the task goes on; the second ends the run at once. A handler of the loop for SIGINT takes its place.
  *
  * @example
  * ```ts
@@ -114,7 +115,9 @@ export class Runner implements AsyncDisposable {
     const task = loop.createTask(coroutine, { context, signal });
     let interrupts = 0;
     const interrupt = (): void => {
-      if (++interrupts === 1) task.cancel();
+      // The program's own handler takes the place of this one.
+      if (loop._handlesSignal("SIGINT")) return;
+      if (++interrupts === 1) onBehalfOf(new CancelOrigin("interrupt"), () => task.cancel());
       else loop.stop();
     };
     Deno.addSignalListener("SIGINT", interrupt);
@@ -157,7 +160,9 @@ export class Runner implements AsyncDisposable {
 async function cancelAllTasks(loop: EventLoop): Promise<void> {
   const tasks = [...loop._tasks()];
   if (tasks.length === 0) return;
-  for (const task of tasks) task.cancel();
+  onBehalfOf(new CancelOrigin("shutdown"), () => {
+    for (const task of tasks) task.cancel();
+  });
   await loop.runUntilComplete(gather(tasks, { returnExceptions: true }));
   for (const task of tasks) {
     if (task.cancelled() || !task._throws()) continue;

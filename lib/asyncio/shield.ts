@@ -3,6 +3,7 @@
  * @module
  */
 
+import { onBehalfOf } from "./cancel_origin.ts";
 import type { Awaitable, AwaitedOf } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { Future } from "./future.ts";
@@ -53,7 +54,7 @@ export function shield<A extends Awaitable<unknown>>(
       inner._markRetrieved();
       return;
     }
-    if (inner.cancelled()) outer.cancel();
+    if (inner.cancelled()) onBehalfOf(inner._cancelOrigin ?? null, () => outer.cancel());
     else if (inner._throws()) outer.setException(inner._takeError());
     else outer.setResult(inner.result());
   };

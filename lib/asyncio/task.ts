@@ -3,9 +3,19 @@
  * @module
  */
 
+import { CancelRequest, reaches, type Region } from "./_cancellation.ts";
+import { CancelOrigin, onBehalfOf, originHere } from "./cancel_origin.ts";
 import { current, policy } from "./_current.ts";
 import { Context, inheritedContext } from "./context.ts";
-import { type Awaitable, type AwaitedOf, awaiting, isAwaitable, notAwaitable } from "./coroutine.ts";
+import {
+  type Awaitable,
+  type AwaitedOf,
+  awaiting,
+  Coroutine,
+  isAwaitable,
+  notAwaitable,
+  type Suspension,
+} from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
@@ -52,11 +62,11 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _context: Context | undefined;
   /**
-   * Set when the next step has to throw a CancelledError.
+   * Whether there are cancellations that have yet to be thrown, or that last: the strands have to look at each step.
    *
    * @internal
    */
-  _mustCancel = false;
+  _alert = false;
   /**
    * The tasks of a loop are a list through these: a set would cost as much as all the rest of making a task.
    *
@@ -66,7 +76,7 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _next: Task<unknown> | undefined = undefined;
   #name: string | number;
-  #cancelRequests = 0;
+  #requests: CancelRequest[] | undefined = undefined;
   #coroutine: Awaitable<T> | undefined;
   #strand: Strand;
   #controller: AbortController | undefined = undefined;
@@ -96,12 +106,10 @@ export class Task<T> extends Future<T> {
     this.#name = name === undefined || name === null ? ++count : String(name);
     this._context = context ?? inheritedContext();
     this.#coroutine = coroutine;
-    // A generator is driven as it is; all else through one.
-    const iterator = "next" in coroutine ? coroutine : awaiting(coroutine);
-    this.#strand = new Strand(this as Task<unknown>, iterator, this);
+    this.#strand = new Strand(this as Task<unknown>, iteratorOf(coroutine), this);
     if (signal !== undefined) this.#follow(signal);
     const loop = this._loop;
-    if (options.eagerStart === true && loop.isRunning() && !this._mustCancel) this.#startEagerly();
+    if (options.eagerStart === true && loop.isRunning() && !this._alert) this.#startEagerly();
     else {
       loop._enqueue(this.#strand);
       loop._register(this as Task<unknown>);
@@ -144,7 +152,7 @@ export class Task<T> extends Future<T> {
 
   /**
    * Asks for the cancellation: a {@linkcode CancelledError} is thrown where it waits, or at its next wait. The
-   * coroutine may catch it and go on.
+   * coroutine may catch it and go on. Code in a {@linkcode CancelScope} with a `shield` is spared until it has left that.
    *
    * @param message What to tell: the `reason` of the error.
    * @returns `false` if the task is done; else `true`, every time.
@@ -152,36 +160,25 @@ export class Task<T> extends Future<T> {
   override cancel(message?: unknown): boolean {
     this._markRetrieved();
     if (this.done()) return false;
-    this.#cancelRequests++;
-    const cancelled = this.#strand._cancel(message);
-    if (!cancelled) {
-      this._mustCancel = true;
-      this._cancelMessage = message;
-    }
-    this._abortSignal(message);
+    this._request(new CancelRequest(null, message, originHere()));
     return true;
   }
 
   /** How many cancellations were asked for and not taken back. */
   cancelling(): number {
-    return this.#cancelRequests;
+    return this.#requests?.length ?? 0;
   }
 
   /**
    * Takes one cancellation back. Whoever cancels a task for a purpose of its own, as `timeout` does, calls this when
-   * the purpose is served.
+   * the purpose is served. What a {@linkcode CancelScope} has asked for is taken back by that alone.
    *
    * @returns How many are left.
    */
   uncancel(): number {
-    if (this.#cancelRequests > 0) {
-      this.#cancelRequests--;
-      if (this.#cancelRequests === 0) {
-        this._mustCancel = false;
-        if (this.#controller?.signal.aborted) this.#controller = undefined;
-      }
-    }
-    return this.#cancelRequests;
+    const last = this.#requests?.findLast((request) => !request.lasting);
+    if (last !== undefined) this.#remove(last);
+    return this.cancelling();
   }
 
   /**
@@ -257,7 +254,7 @@ export class Task<T> extends Future<T> {
   override _describe(): string[] {
     const [state, ...rest] = super._describe();
     const asked = !this.done() &&
-      (this.#cancelRequests > 0 || this._mustCancel);
+      this.cancelling() > 0;
     const parts = [asked ? "cancelling" : state!, `name='${this.getName()}'`];
     parts.push(`coro=${this.#describeCoroutine()}`);
     if (!this.done() && this.#strand._waiter instanceof Future) {
@@ -274,21 +271,147 @@ export class Task<T> extends Future<T> {
    *
    * @internal
    */
-  _abortSignal(message: unknown): boolean {
+  _abortSignal(request: CancelRequest): boolean {
     if (this.#controller === undefined || this.#controller.signal.aborted) {
       return false;
     }
-    this.#controller.abort(new CancelledError(message));
+    this.#controller.abort(new CancelledError(request.message, { origin: request.origin }));
     return true;
+  }
+
+  /**
+   * Puts another source of the signal in the place of this one, for code that is not to be told of a cancellation.
+   *
+   * @internal
+   */
+  _exchangeSignal(controller: AbortController | undefined): AbortController | undefined {
+    const before = this.#controller;
+    this.#controller = controller;
+    this.#renewSignal();
+    return before;
+  }
+
+  /**
+   * Takes a request for a cancellation in, and cancels what `strand` waits for, if it gets through to that.
+   *
+   * @internal
+   */
+  _request(request: CancelRequest, strand: Strand = this.#strand): void {
+    if (this.done()) return;
+    (this.#requests ??= []).push(request);
+    if (!strand._cancel(request) && !request.lasting) {
+      request.pending = true;
+      this._cancelMessage = request.message;
+    }
+    this.#updateAlert();
+    if (reaches(request, strand._region)) this._abortSignal(request);
+  }
+
+  /**
+   * Takes a request back. Where that was done already by {@linkcode Task.uncancel}, another one, as they are counted.
+   *
+   * @internal
+   */
+  _withdraw(request: CancelRequest): void {
+    if (this.#requests?.includes(request)) this.#remove(request);
+    else if (!request.lasting) this.uncancel();
+  }
+
+  /**
+   * Has the last of the requests for code in `place` thrown once more.
+   *
+   * @internal
+   */
+  _renew(place: Region | null): void {
+    const last = this.#requests?.findLast((request) => !request.lasting && reaches(request, place));
+    if (last === undefined) return;
+    this.#remove(last);
+    this._request(new CancelRequest(last.level, undefined, last.origin));
+  }
+
+  /**
+   * The requests that code in `place` knows of.
+   *
+   * @internal
+   */
+  _requestsAt(place: Region | null): CancelRequest[] {
+    return this.#requests?.filter((request) => reaches(request, place)) ?? [];
+  }
+
+  /**
+   * The error to throw into code in `place` that goes on; `null` for none.
+   *
+   * @internal
+   */
+  _takeDue(place: Region | null, turn: boolean): CancelledError | null {
+    const due = this.#due(place, turn);
+    if (due === undefined) return null;
+    this._accept(place);
+    return new CancelledError(due.message, { origin: due.origin });
+  }
+
+  /**
+   * Cancels a wait that has just begun, if it is due.
+   *
+   * @internal
+   */
+  _cancelWait(strand: Strand): void {
+    const due = this.#due(strand._region, true);
+    if (due === undefined) return;
+    if (strand._cancel(due)) this._accept(strand._region);
+    this._abortSignal(due);
+  }
+
+  /**
+   * Takes note that a cancellation is thrown into code in `place`: one for all that were asked for.
+   *
+   * @internal
+   */
+  _accept(place: Region | null): void {
+    for (const request of this.#requests ?? []) if (reaches(request, place)) request.pending = false;
+    this.#updateAlert();
+  }
+
+  #due(place: Region | null, lasting: boolean): CancelRequest | undefined {
+    const requests = this.#requests;
+    return requests?.findLast((request) => request.pending && reaches(request, place)) ??
+      (lasting ? requests?.find((request) => request.lasting && reaches(request, place)) : undefined);
+  }
+
+  #remove(request: CancelRequest): void {
+    const requests = this.#requests!;
+    requests.splice(requests.indexOf(request), 1);
+    if (request.pending) {
+      // As in CPython, what is to be thrown is taken back with the last request only.
+      const heir = requests.findLast((other) => !other.lasting && other.level === request.level);
+      if (heir !== undefined) {
+        heir.pending = true;
+        heir.message = request.message;
+      }
+    }
+    this.#updateAlert();
+    this.#renewSignal();
+  }
+
+  /** Lets go of a signal that has aborted for what the code has put behind it. */
+  #renewSignal(): void {
+    if (this.#controller?.signal.aborted && this._requestsAt(this.#strand._region).length === 0) {
+      this.#controller = undefined;
+    }
+  }
+
+  #updateAlert(): void {
+    this._alert = this.#requests!.some((request) => request.pending || request.lasting);
   }
 
   /** @internal */
   _strandReturned(value: unknown): void {
     this.#finish();
-    if (this._mustCancel) {
+    const due = this._alert ? this.#due(null, false) : undefined;
+    if (due !== undefined) {
       // Cancelled in its last step: the result is dropped.
-      this._mustCancel = false;
-      this._endCancelled(undefined);
+      this._accept(null);
+      this._endCancelled(due.origin);
     } else this._endWithResult(value as T);
   }
 
@@ -322,7 +445,7 @@ export class Task<T> extends Future<T> {
 
   #follow(signal: AbortSignal): void {
     const cancel = (): void => {
-      this.cancel(signal.reason);
+      onBehalfOf(new CancelOrigin("signal", null, signal), () => this.cancel(signal.reason));
     };
     if (signal.aborted) {
       cancel();
@@ -340,6 +463,25 @@ export class Task<T> extends Future<T> {
     }
     if ("name" in coroutine) return `${coroutine.name}()`;
     return coroutine instanceof Promise ? "promise" : "generator";
+  }
+}
+
+/** A generator is driven as it is; all else through one. */
+function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown, unknown> {
+  if (coroutine instanceof Coroutine) return begin(coroutine);
+  return "next" in coroutine ? coroutine : awaiting(coroutine);
+}
+
+/** Begins a coroutine. One that was awaited before, or closed, fails the task, and not whoever makes it. */
+function begin(coroutine: Coroutine<unknown>): Iterator<Suspension, unknown, unknown> {
+  try {
+    return coroutine[Symbol.iterator]();
+  } catch (error) {
+    return {
+      next: () => {
+        throw error;
+      },
+    };
   }
 }
 

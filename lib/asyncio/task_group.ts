@@ -3,6 +3,8 @@
  * @module
  */
 
+import { CancelRequest, patiently, type Region, strandHere } from "./_cancellation.ts";
+import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
 import {
   type Awaitable,
   type AwaitedOf,
@@ -28,8 +30,9 @@ import { currentTask } from "./tasks.ts";
 export class TaskGroup {
   #state: "created" | "entered" | "exiting" | "exited" = "created";
   #parent: Task<unknown> | null = null;
-  /** Whether the group itself has cancelled the parent, which it then has to take back. */
-  #parentCancelled = false;
+  #region: Region | null = null;
+  /** The cancellation of the parent by the group itself, which it then has to take back. */
+  #parentCancelled: CancelRequest | null = null;
   #aborting = false;
   readonly #tasks = new Set<Task<unknown>>();
   readonly #errors: unknown[] = [];
@@ -70,7 +73,7 @@ export class TaskGroup {
     this.#tasks.add(task as Task<unknown>);
     task.addDoneCallback(this.#taskDone as (task: unknown) => void);
     // The first step of an eager task may have ended the group.
-    if (this.#aborting && !task.done()) task.cancel();
+    if (this.#aborting && !task.done()) onBehalfOf(this.#origin(), () => task.cancel());
     return task;
   }
 
@@ -84,10 +87,7 @@ export class TaskGroup {
       (this.#state === "exiting" && this.#tasks.size === 0)
     ) return;
     if (!this.#aborting) this.#abort();
-    if (this.#parent !== null && !this.#parentCancelled) {
-      this.#parentCancelled = true;
-      this.#parent.cancel();
-    }
+    if (this.#parent !== null && this.#parentCancelled === null) this.#cancelParent(this.#parent);
   }
 
   /** The state, for messages. */
@@ -101,7 +101,7 @@ export class TaskGroup {
   }
 
   /** @internal */
-  _enter(): void {
+  _enter(region: Region | null): void {
     if (this.#state !== "created") {
       throw new RuntimeError(
         "Cannot enter a TaskGroup a second time: make a new one",
@@ -113,6 +113,7 @@ export class TaskGroup {
         "Cannot enter a TaskGroup outside of a task: await it in one",
       );
     }
+    this.#region = region;
     this.#state = "entered";
     if (this.#aborting) this.cancel();
   }
@@ -134,7 +135,8 @@ export class TaskGroup {
     while (this.#tasks.size > 0) {
       this.#allDone ??= parent._loop.createFuture<void>();
       try {
-        yield* this.#allDone;
+        if (this.#aborting) yield* patiently(this.#allDone);
+        else yield* this.#allDone;
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         if (!this.#aborting) {
@@ -157,7 +159,10 @@ export class TaskGroup {
       throw this.#fatal.error;
     }
     // What is left after the group's own cancellation is taken back comes from outside, and goes on to the outside.
-    if (this.#parentCancelled && parent.uncancel() === 0) cancellation = null;
+    if (this.#parentCancelled !== null) {
+      parent._withdraw(this.#parentCancelled);
+      if (parent._requestsAt(this.#region).length === 0) cancellation = null;
+    }
     if (cancellation !== null && this.#errors.length === 0) {
       throw cancellation.error;
     }
@@ -165,17 +170,25 @@ export class TaskGroup {
       this.#errors.push(thrown.error);
     }
     if (this.#errors.length === 0) return;
-    if (parent.cancelling() > 0) {
-      // The errors go first; the cancellation comes at the next wait, and is counted as before.
-      parent.uncancel();
-      parent.cancel();
-    }
+    // The errors go first; the cancellation comes at the next wait, and is counted as before.
+    parent._renew(this.#region);
     throw new ExceptionGroup("unhandled errors in a TaskGroup", this.#errors);
   }
 
   #abort(): void {
     this.#aborting = true;
-    for (const task of this.#tasks) if (!task.done()) task.cancel();
+    onBehalfOf(this.#origin(), () => {
+      for (const task of this.#tasks) if (!task.done()) task.cancel();
+    });
+  }
+
+  #cancelParent(parent: Task<unknown>): void {
+    this.#parentCancelled = new CancelRequest(this.#region, undefined, this.#origin());
+    parent._request(this.#parentCancelled);
+  }
+
+  #origin(): CancelOrigin {
+    return new CancelOrigin("task group", this.#parent, this);
   }
 
   readonly #taskDone = (task: Task<unknown>): void => {
@@ -196,11 +209,10 @@ export class TaskGroup {
       });
       return;
     }
-    if (!this.#aborting && !this.#parentCancelled) {
+    if (!this.#aborting && this.#parentCancelled === null) {
       // The body is cancelled where it waits, as the tasks are.
       this.#abort();
-      this.#parentCancelled = true;
-      parent.cancel();
+      this.#cancelParent(parent);
     }
   };
 }
@@ -210,7 +222,7 @@ const grouped = coroutine(
     body: (group: TaskGroup) => unknown,
   ): GeneratorCoroutine<unknown> {
     const group = new TaskGroup();
-    group._enter();
+    group._enter((yield* strandHere())._region);
     let result: unknown;
     try {
       result = yield* callNative(() => body(group));

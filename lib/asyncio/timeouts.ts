@@ -4,6 +4,8 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
+import { CancelRequest, type Region, strandHere } from "./_cancellation.ts";
+import { CancelOrigin } from "./cancel_origin.ts";
 import { toDelay } from "./_delay.ts";
 import {
   type Awaitable,
@@ -29,7 +31,9 @@ export class Timeout {
   #state: State = "created";
   #when: number;
   #task: Task<unknown> | null = null;
+  #region: Region | null = null;
   #cancelRequestsBefore = 0;
+  #request: CancelRequest | null = null;
   #timer: Handle | null = null;
 
   /**
@@ -75,7 +79,9 @@ export class Timeout {
     if (this.#when === Infinity) return;
     const loop = getRunningLoop();
     const expire = (): void => {
-      this.#task?.cancel();
+      const task = this.#task!;
+      this.#request = new CancelRequest(this.#region, undefined, new CancelOrigin("timeout", task, this));
+      task._request(this.#request);
       this.#state = "expiring";
       this.#timer = null;
     };
@@ -89,7 +95,7 @@ export class Timeout {
   }
 
   /** @internal */
-  _enter(): void {
+  _enter(region: Region | null): void {
     if (this.#state !== "created") {
       throw new RuntimeError(
         "Cannot enter a timeout a second time: make a new one",
@@ -103,7 +109,8 @@ export class Timeout {
     }
     this.#state = "active";
     this.#task = task;
-    this.#cancelRequestsBefore = task.cancelling();
+    this.#region = region;
+    this.#cancelRequestsBefore = task._requestsAt(region).length;
     this.reschedule(this.when());
   }
 
@@ -118,7 +125,9 @@ export class Timeout {
     if (this.#state === "expiring") {
       this.#state = "expired";
       // If others have cancelled the task as well, the cancellation is theirs.
-      const ours = this.#task!.uncancel() <= this.#cancelRequestsBefore;
+      const task = this.#task!;
+      task._withdraw(this.#request!);
+      const ours = task._requestsAt(this.#region).length <= this.#cancelRequestsBefore;
       if (ours && error instanceof CancelledError) {
         return new TimeoutError(`The time limit of the block is over`, {
           cause: error,
@@ -137,7 +146,7 @@ const limited = coroutine(function* timeout(
   body: (scope: Timeout) => unknown,
 ): GeneratorCoroutine<unknown> {
   const scope = new Timeout(toWhen());
-  scope._enter();
+  scope._enter((yield* strandHere())._region);
   let result: unknown;
   try {
     result = yield* callNative(() => body(scope));

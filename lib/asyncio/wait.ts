@@ -5,11 +5,13 @@
 
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
+import { Future as CallFuture, hasException } from "../futures/future.ts";
 import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from "../futures/wait.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine, isAwaitable } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
+import { onCallDone } from "./wrap_future.ts";
 
 export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen };
 
@@ -32,7 +34,7 @@ export interface WaitResult<F> {
   pending: Set<F>;
 }
 
-const waiting = coroutine(function* <F extends Future<unknown>>(
+const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unknown>>(
   futures: Set<F>,
   limit: number,
   returnWhen: ReturnWhen,
@@ -44,24 +46,30 @@ const waiting = coroutine(function* <F extends Future<unknown>>(
   };
   const timer = limit === Infinity ? undefined : loop.callLater(limit, release);
   let left = futures.size;
-  const oneDone = (future: Future<unknown>): void => {
+  const oneDone = (future: Future<unknown> | CallFuture<unknown>): void => {
     left--;
-    const failed = (): boolean => !future.cancelled() && future._throws();
+    const failed = (): boolean =>
+      !future.cancelled() && (future instanceof CallFuture ? hasException(future) : future._throws());
     if (
       left <= 0 || returnWhen === FIRST_COMPLETED ||
       (returnWhen === FIRST_EXCEPTION && failed())
     ) {
-      if (failed()) future._markRetrieved();
+      if (failed() && !(future instanceof CallFuture)) future._markRetrieved();
       timer?.cancel();
       release();
     }
   };
-  for (const future of futures) future.addDoneCallback(oneDone);
+  const stops: (() => void)[] = [];
+  for (const future of futures) {
+    if (future instanceof CallFuture) stops.push(onCallDone(future, loop, () => oneDone(future)));
+    else future.addDoneCallback(oneDone);
+  }
   try {
     yield* waiter;
   } finally {
     timer?.cancel();
-    for (const future of futures) future.removeDoneCallback(oneDone);
+    for (const stop of stops) stop();
+    for (const future of futures) if (!(future instanceof CallFuture)) future.removeDoneCallback(oneDone);
   }
   const done = new Set<F>();
   const pending = new Set<F>();
@@ -74,7 +82,8 @@ const waiting = coroutine(function* <F extends Future<unknown>>(
  * their exceptions. CPython's `asyncio.wait`.
  *
  * @typeParam F The type of the futures.
- * @param futures Futures and tasks. Coroutines are refused: make tasks of them, to find them in the result.
+ * @param futures Futures and tasks, and futures of an executor's calls; the result has the very ones that were passed.
+ * Coroutines are refused: make tasks of them, to find them in the result.
  * @param options What to wait for, and how long.
  * @returns Those that are done, and the others.
  * @throws {ValueError} If there are none, or `returnWhen` is not one of the three.
@@ -91,7 +100,7 @@ const waiting = coroutine(function* <F extends Future<unknown>>(
  * for (const task of pending) task.cancel();
  * ```
  */
-export function wait<F extends Future<unknown>>(
+export function wait<F extends Future<unknown> | CallFuture<unknown>>(
   futures: Iterable<F>,
   options: WaitOptions = {},
 ): Coroutine<WaitResult<F>> {
@@ -116,7 +125,7 @@ export function wait<F extends Future<unknown>>(
     );
   }
   for (const future of set) {
-    if (!isfuture(future)) {
+    if (!isfuture(future) && !((future as unknown) instanceof CallFuture)) {
       throw new TypeError(
         `Cannot wait for ${
           Deno.inspect(future, { depth: 0 })

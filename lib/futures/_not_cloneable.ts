@@ -31,3 +31,35 @@ export function assertCloneable(name: string, args: readonly unknown[], toProces
   }
   if (toProcess && findUncloneable(args, true) !== null) throw notCloneable(name, args, toProcess, undefined);
 }
+
+/**
+ * A copy of the values that go along with a call of `name`.
+ *
+ * @throws {TypeError} If they are no plain object.
+ * @throws {NotCloneableError} If one of them, which it names, cannot be sent to a worker.
+ */
+export function cloneContext(
+  name: string,
+  context: Readonly<Record<string, unknown>>,
+  toProcess: boolean,
+): Readonly<Record<string, unknown>> {
+  if (typeof context !== "object" || Array.isArray(context)) {
+    throw new TypeError(
+      `Cannot use ${Deno.inspect(context, { depth: 0 })} as context: pass an object of names and values`,
+    );
+  }
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(context)) {
+    let cause: unknown;
+    try {
+      copy[key] = structuredClone(value);
+      if (!toProcess || findUncloneable(value, true) === null) continue;
+    } catch (error) {
+      cause = error;
+    }
+    const found = findUncloneable(value, toProcess) ??
+      `: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}`;
+    throw new NotCloneableError(`Cannot send the context of ${name} to a worker: ${key}${found}`, { cause });
+  }
+  return copy;
+}

@@ -16,6 +16,8 @@ const MAX_ANSWER = 65536;
 /** The room for a message that comes in parts, for a start. */
 const FIRST_ROOM = 16384;
 
+const NEWLINE = 0x0a;
+
 /** Splits a stream of bytes into messages and everything else. */
 export class PacketReader {
   readonly #key: Uint8Array;
@@ -48,10 +50,13 @@ export class PacketReader {
       position = start;
       if (bytes.length - start < header) break;
       const length = bytes[start + header - 2]! | (bytes[start + header - 1]! << 8);
-      if (bytes.length - start < header + length) break;
-      const payload = bytes.subarray(start + header, start + header + length);
-      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, joined ? payload.slice() : payload);
-      position = start + header + length;
+      const end = start + header + length;
+      if (bytes.length <= end) break;
+      if (bytes[end] !== NEWLINE) throw new RangeError("a packet without an end");
+      const whole = bytes.subarray(start + header, end);
+      const payload = joined ? whole.slice() : whole;
+      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, payload);
+      position = end + 1;
     }
     if (joined) {
       this.#rest.copyWithin(0, position, this.#kept);

@@ -17,7 +17,7 @@ import { type BrokenExecutorError, QueueFullError, RuntimeError, TimeoutError } 
 import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
-import { notCloneable } from "./_not_cloneable.ts";
+import { cloneContext, notCloneable } from "./_not_cloneable.ts";
 import { CoarseClock, PoolCounters } from "./_pool_counters.ts";
 import type { TaskOutcome } from "./pool_events.ts";
 import { infoOf, PoolObserver } from "./_pool_observer.ts";
@@ -77,7 +77,7 @@ export class Pool {
   readonly #ended = Promise.withResolvers<void>();
   /** Who waits for a worker to start or to end. */
   #watchers: (() => void)[] = [];
-  /** The local modules that tasks have needed. */
+  /** The modules that tasks have needed. */
   readonly #modules = new Set<string>();
   readonly #signals = new SignalWatch((task, reason) => this.#abandon(task, reason));
 
@@ -99,7 +99,7 @@ export class Pool {
   /** Queues a call. */
   submit(options: SubmitOptions, fn: unknown, args: readonly unknown[], kind: CallKind): Task {
     this.#assertOpen();
-    const { signal } = options;
+    const { signal, context } = options;
     signal?.throwIfAborted();
     const { onFull, maxQueue, name } = this.#settings;
     const ref = functionRef(fn);
@@ -109,6 +109,7 @@ export class Pool {
         `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
       );
     }
+    if (context) task.context = cloneContext(ref.name, context, this.#settings.toProcess);
     this.#addModule(ref);
     if (signal !== undefined) this.#signals.listen(signal, task);
     task.submittedAt = this.#clock.now;
@@ -129,7 +130,7 @@ export class Pool {
   }
 
   #addModule({ origin }: FunctionRef): void {
-    if (origin.kind === "module" && origin.url.startsWith("file:")) this.#modules.add(origin.url);
+    if (origin.kind === "module" && !origin.url.startsWith("data:")) this.#modules.add(origin.url);
   }
 
   /** As `PoolExecutor.room`. */
@@ -375,7 +376,7 @@ export class Pool {
   }
 
   #canImport(worker: PoolWorker, { origin }: FunctionRef): boolean {
-    return !this.#settings.importsAtStart || origin.kind === "source" || !origin.url.startsWith("file:") ||
+    return !this.#settings.importsAtStart || origin.kind === "source" || origin.url.startsWith("data:") ||
       worker.modules.has(origin.url);
   }
 
@@ -611,6 +612,7 @@ export class Pool {
   #over(worker: PoolWorker | undefined, task: Task, outcome: TaskOutcome): void {
     const { signal } = task.settings;
     task.args = [];
+    task.context = undefined;
     if (signal !== undefined) this.#signals.unlisten(signal, task);
     if (this.#observer.seesTasks) this.#observer.ended(worker, task, outcome);
     this.#letGo();

@@ -48,7 +48,7 @@ export interface PoolSettings extends CommonSettings {
   readonly revokesAtOnce: boolean;
   /** Whether a worker can be kept from keeping the program alive. */
   readonly canUnref: boolean;
-  /** Whether a worker can import only the local modules that it was started with. */
+  /** Whether a worker can import only the modules that it was started with, and `data:` URLs. */
   readonly importsAtStart: boolean;
   readonly start: (worker: PoolWorker, initializer: Initializer | undefined, events: TransportEvents) => Transport;
 }

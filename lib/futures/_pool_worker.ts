@@ -14,7 +14,7 @@ const DEFINITIONS_KEPT = 2000;
 /** The calls that a worker holds, and how it fares. */
 export class PoolWorker {
   readonly name: string;
-  /** The local modules that it could import when it started. */
+  /** The modules that it could import when it started. */
   readonly modules: ReadonlySet<string>;
   /** Set by the pool right after construction, as the transport reports to the pool about this worker. */
   transport!: Transport;
@@ -70,7 +70,9 @@ export class PoolWorker {
     }
     this.transport.send(
       this.#next,
-      tasks.map(({ settings: { ref, isChunk }, args }) => [isChunk ? -ref.id : ref.id, args] as const),
+      tasks.map(({ settings: { ref, isChunk }, args, context }) =>
+        [isChunk ? -ref.id : ref.id, context === undefined ? args : { args, context }] as const
+      ),
       transfer,
     );
     if (this.count === 0) this.progressAt = performance.now();

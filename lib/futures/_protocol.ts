@@ -90,14 +90,20 @@ export type Definition = readonly [
   registered: boolean,
 ];
 
+/** The arguments of a call, and with them the values that go along beside them. */
+export type Given = readonly unknown[] | {
+  readonly args: readonly unknown[];
+  readonly context: Readonly<Record<string, unknown>>;
+};
+
 /** A call: the function's id (negative: once for each of the arguments lists), then the arguments. */
-export type Call = readonly [id: number, args: readonly unknown[]];
+export type Call = readonly [id: number, given: Given];
 
 /** What a parent tells a worker. */
 export type ToWorker =
   | readonly [
     "init",
-    initializer: Call | null,
+    initializer: readonly [id: number, args: readonly unknown[]] | null,
     modules: readonly string[],
     revoke: readonly ("read" | "import")[],
     /** How many bytes of memory the worker may hold; `null`: no limit. */
@@ -105,8 +111,8 @@ export type ToWorker =
   ]
   | readonly ["define", Definition]
   /**
-   * Ids and arguments in turn, for the sequence numbers from `first` on. Flat, as a clone of many small arrays takes
-   * three times as long.
+   * Ids and what was {@linkcode Given} in turn, for the sequence numbers from `first` on. Flat, as a clone of many small
+   * arrays takes three times as long.
    */
   | readonly ["run", first: number, calls: readonly unknown[]]
   /** Nobody waits for the running call any more. */

@@ -100,6 +100,8 @@ export class Task extends Future<unknown> {
 
   /** The arguments; of a chunk, a list of arguments for each call. Dropped when the call is over. */
   args: readonly unknown[];
+  /** What goes along beside the arguments; dropped with them. */
+  context: Readonly<Record<string, unknown>> | undefined;
 
   readonly #onCancel: (task: Task, worker: PoolWorker | undefined) => void;
 

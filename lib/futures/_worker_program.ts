@@ -11,7 +11,16 @@
 import type { makeCodec, V8 } from "./_codec.ts";
 import type { findUncloneable } from "./_cloneable.ts";
 import type { EncodedError, encodeError } from "./_error_codec.ts";
-import type { ChunkResult, Definition, FromWorker, layOutSlots, SlotState, slotWord, ToWorker } from "./_protocol.ts";
+import type {
+  ChunkResult,
+  Definition,
+  FromWorker,
+  Given,
+  layOutSlots,
+  SlotState,
+  slotWord,
+  ToWorker,
+} from "./_protocol.ts";
 
 /** What the program of a worker is built from. */
 export interface Parts {
@@ -84,6 +93,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   let waiting = true;
 
   let current = -1;
+  const NO_CONTEXT = Object.freeze({}) as Readonly<Record<string, unknown>>;
+  let context = NO_CONTEXT;
   let abortion: AbortController | undefined;
   let startedAt = 0;
   /** The last call that sent a message before its outcome. */
@@ -114,7 +125,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   };
   const shared = globalThis as unknown as Record<symbol, unknown>;
   const LOADING = Symbol.for("@skein/skein.loading");
-  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, reportProgress };
+  const taskContext = () => context;
+  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, taskContext, reportProgress };
 
   const { exit, memoryUsage } = Deno;
   Object.defineProperty(Deno, "exit", {
@@ -136,7 +148,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       return await parts.importUrl(url);
     } catch (cause) {
       const hint = cause instanceof Deno.errors.NotCapable
-        ? "; importing a local module in a worker needs --allow-read (of a process: permissions: { read: [...] })"
+        ? "; importing a local module in a worker needs --allow-read (of a process: permissions: { read: [...] }), a " +
+          "module of another host than Deno's usual ones --allow-import (permissions: { import: [...] })"
         : "";
       throw new NotImportableError(
         `Cannot import ${url} in a worker: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}${hint}`,
@@ -156,10 +169,11 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         fn = new Function(
           "checkCancelled",
           "taskSignal",
+          "taskContext",
           "reportProgress",
           "__name",
           `"use strict"; return ${text};\n//# sourceURL=skein:task/${encodeURIComponent(name)}`,
-        )(checkCancelled, taskSignal, reportProgress, (fn: unknown) => fn);
+        )(checkCancelled, taskSignal, taskContext, reportProgress, (fn: unknown) => fn);
       } catch (cause) {
         throw new NotImportableError(
           `Cannot read the function ${name} from its source text: use importable() or fromModule()`,
@@ -334,7 +348,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     while (position < calls.length) {
       const seq = calls[position] as number;
       const id = calls[position + 1] as number;
-      const args = calls[position + 2] as unknown[];
+      const given = calls[position + 2] as Given;
       position += 3;
       const handed = slotWord(seq, SLOTS, SlotState.HANDED);
       if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.RUNNING)) !== handed) {
@@ -343,6 +357,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       }
       current = seq;
       abortion = undefined;
+      const args = "context" in given ? given.args : given;
+      context = "context" in given ? Object.freeze(given.context) : NO_CONTEXT;
       const entry = table.get(Math.abs(id))!;
       const name = entry.definition[1];
       const isChunk = id < 0;
@@ -372,6 +388,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       }
     }
     current = -1;
+    context = NO_CONTEXT;
     calls = [];
     position = 0;
   }
@@ -519,27 +536,29 @@ export function threadProgram(parts: Parts): void {
 /**
  * Writes messages to the stdout of a child in packets, each a single small write, which a pipe never mixes with
  * another: so several threads may write, and what a task prints itself goes between the packets. A packet is the key, a
- * channel, a flag for the last one of a message, and the length of its part in 16 bits.
+ * channel, a flag for the last one of a message, the length of its part in 16 bits, the part, and a newline.
  */
 export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8Array) => void {
   // What a pipe takes in one piece.
   const PACKET = Deno.build.os === "linux" ? 4096 : 512;
   const writeSync = Deno.stdout.writeSync.bind(Deno.stdout); // a task may replace it, and is not to see the key
   const header = key.length + 4;
+  const NEWLINE = 0x0a;
   const packet = new Uint8Array(PACKET);
   packet.set(key);
   packet[key.length] = channel;
   return (payload) => {
     let offset = 0;
     do {
-      const length = Math.min(payload.length - offset, PACKET - header);
+      const length = Math.min(payload.length - offset, PACKET - header - 1);
       packet[key.length + 1] = offset + length === payload.length ? 1 : 0;
       packet[key.length + 2] = length & 0xff;
       packet[key.length + 3] = length >> 8;
       packet.set(payload.subarray(offset, offset + length), header);
-      for (let written = 0; written < header + length;) {
-        written += writeSync(packet.subarray(written, header + length));
-      }
+      // Deno writes to stdout up to the last newline at once, and what is behind it in a second piece.
+      const end = header + length;
+      packet[end] = NEWLINE;
+      for (let written = 0; written <= end;) written += writeSync(packet.subarray(written, end + 1));
       offset += length;
     } while (offset < payload.length);
   };

@@ -26,6 +26,11 @@ export interface SubmitOptions {
    */
   transfer?: readonly Transferable[] | undefined;
   /**
+   * Values that go along beside the arguments, copied at once: the call reads them with {@linkcode taskContext}. An
+   * executor of your own may leave them out.
+   */
+  context?: Readonly<Record<string, unknown>> | undefined;
+  /**
    * The higher, the earlier the call gets a worker; what has started is not interrupted. Any finite number.
    * @default {0}
    */
@@ -174,7 +179,8 @@ export abstract class Executor implements AsyncDisposable {
    * @param fn The function.
    * @param args Its arguments.
    * @returns The future of the call.
-   * @throws {unknown} The reason of `options.signal`, if that is aborted already; else as {@linkcode Executor.submit}.
+   * @throws {unknown} The reason of `options.signal`, if that is aborted already; {@linkcode NotCloneableError} if a
+   * value of `options.context` cannot be copied; else as {@linkcode Executor.submit}.
    */
   abstract submitWith<A extends unknown[], R>(
     options: SubmitOptions,

@@ -30,6 +30,12 @@ export let hasException: (future: Future<unknown>) => boolean;
 /** Calls `callback` when somebody asks `future` for its outcome. `false`: somebody has. */
 export let whenRetrieved: (future: Future<unknown>, callback: () => void) => boolean;
 
+/**
+ * Who knows of something better than a promise for the code that awaits a future, if there is such: the library of
+ * tasks, whose cancellation is to reach the call. `undefined` from it means that a promise will do.
+ */
+export const waiting: { wait?: <T>(future: Future<T>) => Promise<T> | undefined } = {};
+
 /** The outcome of a done future without a promise in between: what a loop over many of them needs. */
 export let outcomeOf: <T>(future: Future<T>) => { value: T } | { error: unknown };
 
@@ -224,7 +230,7 @@ export class Future<T> implements PromiseLike<T> {
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    return this.#toPromise().then(onFulfilled, onRejected);
+    return (waiting.wait?.(this) ?? this.#toPromise()).then(onFulfilled, onRejected);
   }
 
   /** The state and the outcome, for people: `<Future finished returned 42>`. */

@@ -33,8 +33,9 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> ext
    * (`--allow-net`, but not `--allow-net=example.com`). Or a list, as Deno's flags have it: `{ net: ["example.com"],
    * read: true }`. A task that steps outside gets `NotCapable` on its future.
    *
-   * Modules of tasks are imported before the permission to read is given up, so they need none. With a list of paths
-   * for `read`, that list must hold them and what they import. The names of an import map are known to them if the
+   * Modules of tasks are imported before the permissions to read and to import are given up, so they need none, be they
+   * local or on JSR. With a list of paths for `read`, that list must hold the local ones and what they import; a module
+   * of another host than Deno's usual ones needs `import`. The names of an import map are known to them if the
    * program may read its `deno.json`. A process that imports modules can import npm packages, too.
    * @default {"none"}
    */
@@ -130,14 +131,16 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
       toProcess: true,
       revokesAtOnce: false,
       canUnref: true,
-      importsAtStart: !canRead,
+      importsAtStart: !canRead || !canImport,
       start: ({ modules }, initializer, events) => {
         // To import local modules a child must read; it gives that up before the first task. It then needs the
         // project's configuration, too, for the names that they import by. Without modules it imports nothing at all.
         const imports = modules.size > 0 || canRead;
-        const config = imports ? findConfig([...modules][0]) : undefined;
+        const local = [...modules].find((url) => url.startsWith("file:"));
+        const mustRead = local !== undefined && !canRead;
+        const config = imports ? findConfig(local) : undefined;
         const revoke: ("read" | "import")[] = [];
-        if (imports && !canRead) revoke.push("read");
+        if (mustRead) revoke.push("read");
         if (imports && !canImport) revoke.push("import");
         const settings = {
           flags: [
@@ -145,7 +148,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
             ...(v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join(",")}`]),
             ...(config === undefined ? ["--no-config", "--no-lock"] : [`--config=${config}`]),
             ...(imports || canImport ? [] : ["--no-remote", "--no-npm"]),
-            ...(imports && !canRead ? ["--allow-read"] : []),
+            ...(mustRead ? ["--allow-read"] : []),
           ],
           modules: [...modules],
           revoke,

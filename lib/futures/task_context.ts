@@ -1,6 +1,6 @@
 /**
- * What a function may ask about the task that it runs as: {@linkcode checkCancelled}, {@linkcode
- * taskSignal} and {@linkcode reportProgress}.
+ * What a function may ask about the task that it runs as: {@linkcode checkCancelled}, {@linkcode taskSignal}, {@linkcode
+ * taskContext} and {@linkcode reportProgress}.
  * @module
  */
 
@@ -9,6 +9,7 @@ interface TaskContext {
   checkCancelled(): void;
   taskSignal(): AbortSignal;
   reportProgress(value: unknown): void;
+  taskContext(): Readonly<Record<string, unknown>>;
 }
 
 const CONTEXT: unique symbol = Symbol.for("@skein/skein.task") as never;
@@ -62,6 +63,30 @@ export function checkCancelled(): void {
  */
 export function taskSignal(): AbortSignal {
   return context()?.taskSignal() ?? new AbortController().signal;
+}
+
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
+
+/**
+ * Inside a task: the values that went along with it, as {@linkcode SubmitOptions.context} names them. Outside a task,
+ * and in one that was submitted without, there are none.
+ *
+ * A function that travels by its source text may use it by this name, imported or not.
+ *
+ * @returns The values by their names. A copy, which cannot be changed.
+ *
+ * @example
+ * ```ts
+ * import { taskContext, ThreadPoolExecutor } from "@skein/skein/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pool = new ThreadPoolExecutor();
+ * const future = pool.submitWith({ context: { request: 7 } }, () => taskContext().request);
+ * assertEquals(await future, 7);
+ * ```
+ */
+export function taskContext(): Readonly<Record<string, unknown>> {
+  return context()?.taskContext() ?? NOTHING;
 }
 
 /**

@@ -107,3 +107,13 @@ export async function startProgram(source: string, flags: readonly string[] = []
 export async function runProgram(source: string, flags: readonly string[] = []): Promise<ProgramResult> {
   return await (await startProgram(source, flags)).ended();
 }
+
+/** The UTF-8 of a text. */
+export function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** The text of UTF-8. */
+export function text(bytes: Uint8Array | null): string {
+  return new TextDecoder().decode(bytes ?? undefined);
+}

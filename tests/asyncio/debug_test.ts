@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { EventLoop, run, sleep } from "../../lib/asyncio/mod.ts";
 import { reportsOf, runProgram, virtualLoop } from "./_helpers.ts";
+import { neverAwaited } from "./_kinds.ts";
 
 /** What `body` prints as warnings. */
 async function warningsOf(body: () => Promise<unknown>): Promise<string[]> {
@@ -150,4 +151,25 @@ Deno.test("EventLoop prints to stderr what no handler was set for", async () => 
   assertEquals(code, 0);
   assert(stderr.includes("Exception in callback failing()") && stderr.includes("RangeError: in a callback"), stderr);
   assert(stderr.includes("never retrieved") && stderr.includes("TypeError: unseen"), stderr);
+});
+
+Deno.test("EventLoop.debug does not warn of coroutines that were given to a task", async () => {
+  const lines = await neverAwaited(`
+    await loop.runUntilComplete(asyncio.sleep(1));
+    await loop.createTask(new asyncio.Lock().acquire());
+    await loop.runUntilComplete(() => asyncio.gather([asyncio.sleep(1), new asyncio.Queue().put(1)]));
+  `);
+  assertEquals(lines, []);
+});
+
+Deno.test("EventLoop.debug does not warn of the coroutine of a task that was cancelled before it began", async () => {
+  const lines = await neverAwaited(`
+    const make = asyncio.coroutine(async () => {});
+    await loop.runUntilComplete(async () => {
+      const tasks = [make(), asyncio.sleep(1), new asyncio.Lock().acquire()].map((each) => asyncio.createTask(each));
+      for (const task of tasks) task.cancel();
+      await asyncio.wait(tasks);
+    });
+  `);
+  assertEquals(lines, []);
 });

@@ -1,6 +1,17 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { currentTask, EventLoop, getRunningLoop, run, sleep } from "../../lib/asyncio/mod.ts";
-import { runProgram } from "./_helpers.ts";
+import {
+  ContextVar,
+  copyContext,
+  coroutine,
+  currentTask,
+  EventLoop,
+  getRunningLoop,
+  run,
+  RuntimeError,
+  sleep,
+  ValueError,
+} from "../../lib/asyncio/mod.ts";
+import { runProgram, startProgram } from "./_helpers.ts";
 
 Deno.test("EventLoop.addSignalHandler() calls the callback of the loop with its arguments", async () => {
   const got = await run(async () => {
@@ -63,7 +74,12 @@ Deno.test("EventLoop.close() takes the signal handlers off", () => {
 
 Deno.test("EventLoop.addSignalHandler() refuses signals that cannot be handled", () => {
   using loop = new EventLoop();
-  assertThrows(() => loop.addSignalHandler("SIGKILL", () => {}), TypeError);
+  // As in CPython: "sig 9 cannot be caught" is a RuntimeError, "invalid signal number" a ValueError.
+  for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+    assertThrows(() => loop.addSignalHandler(signal, () => {}), RuntimeError, `"${signal}" as it cannot be caught`);
+  }
+  assertThrows(() => loop.addSignalHandler("SIGNOT" as Deno.Signal, () => {}), ValueError, "none of that name");
+  assertThrows(() => loop.addSignalHandler(15 as unknown as Deno.Signal, () => {}), TypeError, '"SIGTERM"');
   assertEquals(loop.removeSignalHandler("SIGKILL"), false);
 });
 
@@ -78,4 +94,137 @@ Deno.test("EventLoop.addSignalHandler() leaves nothing open when run() has ended
     });
   `);
   assertEquals([code, stdout, stderr], [0, "asked to stop\n", ""]);
+});
+
+Deno.test("EventLoop.addSignalHandler() refuses what is no function, coroutine functions and a closed loop", () => {
+  const loop = new EventLoop();
+  assertThrows(() => loop.addSignalHandler("SIGUSR2", 1 as never), TypeError, "pass a function");
+  for (const fn of [async () => {}, function* () {}, coroutine(function* named() {})]) {
+    assertThrows(() => loop.addSignalHandler("SIGUSR2", fn), TypeError, "pass a function that calls createTask()");
+  }
+  loop.close();
+  assertThrows(() => loop.addSignalHandler("SIGUSR2", () => {}), RuntimeError, "closed");
+});
+
+Deno.test("EventLoop.addSignalHandler() keeps the handler before when the new one is refused", async () => {
+  await run(function* () {
+    const loop = getRunningLoop();
+    const got = loop.createFuture<string>();
+    loop.addSignalHandler("SIGUSR1", () => got.setResult("first"));
+    assertThrows(() => loop.addSignalHandler("SIGUSR1", "second" as never), TypeError);
+    Deno.kill(Deno.pid, "SIGUSR1");
+    assertEquals(yield* got, "first");
+  });
+});
+
+Deno.test("EventLoop.addSignalHandler() calls back in the context of the call, the same each time", async () => {
+  // In CPython 3.13 the same program gives [1, 11] and 2: the handle has a copy of the context, made once.
+  const variable = new ContextVar<number>("variable");
+  const seen: number[] = [];
+  const after = await run(function* () {
+    const loop = getRunningLoop();
+    const done = loop.createFuture<void>();
+    variable.set(1);
+    loop.addSignalHandler("SIGUSR1", () => {
+      seen.push(variable.get());
+      variable.set(variable.get() + 10);
+      if (seen.length === 2) done.setResult();
+      else Deno.kill(Deno.pid, "SIGUSR1");
+    });
+    variable.set(2);
+    Deno.kill(Deno.pid, "SIGUSR1");
+    yield* done;
+    return variable.get();
+  });
+  assertEquals([seen, after], [[1, 11], 2]);
+  assertEquals(copyContext().has(variable), false);
+});
+
+Deno.test("EventLoop.addSignalHandler() of two loops that run at once calls both", async () => {
+  using one = new EventLoop();
+  using two = new EventLoop();
+  const got: string[] = [];
+  const listen = (loop: EventLoop, name: string) =>
+    loop.runUntilComplete(function* () {
+      const signalled = loop.createFuture<void>();
+      loop.addSignalHandler("SIGUSR1", () => {
+        got.push(name);
+        signalled.setResult();
+      });
+      ready[name]!.resolve();
+      yield* signalled;
+    });
+  const ready: Record<string, PromiseWithResolvers<void>> = {
+    one: Promise.withResolvers<void>(),
+    two: Promise.withResolvers<void>(),
+  };
+  const runs = [listen(one, "one"), listen(two, "two")];
+  await ready.one!.promise;
+  await ready.two!.promise;
+  Deno.kill(Deno.pid, "SIGUSR1");
+  await Promise.all(runs);
+  assertEquals(got.sort(), ["one", "two"]);
+});
+
+Deno.test("EventLoop.addSignalHandler() for SIGINT takes the place of what run() does, until it is removed", async () => {
+  const program = await startProgram(`
+    try {
+      await asyncio.run(function* () {
+        const loop = asyncio.getRunningLoop();
+        const first = loop.createFuture();
+        loop.addSignalHandler("SIGINT", () => first.setResult("the handler"));
+        console.log("listening");
+        console.log(yield* first);
+        console.log(loop.removeSignalHandler("SIGINT"));
+        yield* loop.createFuture();
+      });
+    } catch (error) {
+      console.log(error.name);
+    }
+  `);
+  await program.printed("listening");
+  program.child.kill("SIGINT");
+  await program.printed("true");
+  program.child.kill("SIGINT");
+  const { code, stdout, stderr } = await program.ended();
+  assertEquals([code, stdout, stderr], [0, "listening\nthe handler\ntrue\nKeyboardInterrupt\n", ""]);
+});
+
+Deno.test("EventLoop.addSignalHandler() that throws goes to the exception handler, and the loop goes on", async () => {
+  await run(function* () {
+    const loop = getRunningLoop();
+    const told = loop.createFuture<unknown>();
+    loop.setExceptionHandler((_, context) => told.setResult(context.exception));
+    loop.addSignalHandler("SIGUSR1", () => {
+      throw new RangeError("in the handler");
+    });
+    Deno.kill(Deno.pid, "SIGUSR1");
+    assertEquals(String(yield* told), "RangeError: in the handler");
+    yield* sleep(0);
+  });
+});
+
+Deno.test("EventLoop.addSignalHandler() keeps no program alive when its loop does not run", async () => {
+  const { code, stdout, stderr } = await runProgram(`
+    const loop = new asyncio.EventLoop();
+    loop.addSignalHandler("SIGUSR1", () => {});
+    console.log("end");
+  `);
+  assertEquals([code, stdout, stderr], [0, "end\n", ""]);
+});
+
+Deno.test("EventLoop.addSignalHandler() ends a program that waits for nothing else", async () => {
+  const program = await startProgram(`
+    await asyncio.run(function* () {
+      const loop = asyncio.getRunningLoop();
+      const stop = loop.createFuture();
+      loop.addSignalHandler("SIGTERM", (what) => stop.setResult(what), "terminated");
+      console.log("ready");
+      console.log(yield* stop);
+    });
+  `);
+  await program.printed("ready");
+  program.child.kill("SIGTERM");
+  const { code, stdout, stderr } = await program.ended();
+  assertEquals([code, stdout, stderr], [0, "ready\nterminated\n", ""]);
 });

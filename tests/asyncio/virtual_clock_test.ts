@@ -67,7 +67,8 @@ loopTest("VirtualClock waits for Web Crypto, for a file and for a server before 
     }
   });
   const native = createTask(async () => {
-    await crypto.subtle.digest("SHA-256", new Uint8Array(1 << 16));
+    // As many turns as the loop waits for code of its own before it sleeps.
+    for (let i = 0; i < 300; i++) await null;
     await Deno.readTextFile(new URL(import.meta.url));
     return await (await fetch(`http://127.0.0.1:${server.addr.port}`)).text();
   });
@@ -130,4 +131,17 @@ Deno.test("several loops run side by side, each with its own tasks and time", as
   ));
   assertEquals(results, [10, 20, 30]);
   for (const loop of loops) loop.close();
+});
+
+Deno.test("VirtualClock goes on when native code that was away awaits a future", async () => {
+  const loop = virtualLoop();
+  const ended = loop.runUntilComplete(async () => {
+    const future = loop.createFuture<string>();
+    loop.callLater(3, () => future.setResult("set"));
+    // As many turns as the loop waits for code of its own before it sleeps.
+    for (let i = 0; i < 300; i++) await null;
+    return [await future, loop.time()];
+  });
+  assertEquals(await ended, ["set", 3]);
+  loop.close();
 });

@@ -10,14 +10,12 @@ import {
   DeadlockError,
   eagerTaskFactory,
   EventLoop,
-  ExceptionGroup,
   FIRST_COMPLETED,
   FIRST_EXCEPTION,
   type Future,
   gather,
   type GeneratorCoroutine,
   type Handle,
-  InvalidStateError,
   RuntimeError,
   shield,
   sleep,
@@ -26,45 +24,17 @@ import {
   taskGroup,
   type Timeout,
   timeout,
-  TimeoutError,
   wait,
   waitFor,
 } from "../../lib/asyncio/mod.ts";
 import { VirtualClock } from "../../lib/testing/mod.ts";
 import type { Program, Statement } from "./program.ts";
+import { ProgramError, show, text, value } from "./show.ts";
+import { Sync } from "./sync_interpret.ts";
+import type { Action, Operation } from "./sync_program.ts";
 
 const NEVER = 1 << 30;
 const WHEN = [FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED] as const;
-
-class ProgramError extends Error {}
-
-function show(error: unknown): string {
-  if (error instanceof ExceptionGroup) {
-    return `Group[${error.errors.map(show).join(",")}]`;
-  }
-  if (error instanceof CancelledError) {
-    return `Cancelled(${error.reason ?? ""})`;
-  }
-  if (error instanceof TimeoutError) return "Timeout";
-  if (error instanceof InvalidStateError) return "InvalidState";
-  if (error instanceof ProgramError) return `Value(${error.message})`;
-  if (error instanceof RuntimeError) return "Runtime";
-  return `Unexpected(${error instanceof Error ? error.stack : error})`;
-}
-
-function value(v: unknown): string {
-  if (v instanceof Error) return show(v);
-  if (Array.isArray(v)) return `[${v.map(value).join(",")}]`;
-  return v === undefined || v === null ? "-" : String(v);
-}
-
-/** As Python prints it. */
-function text(v: unknown): string {
-  if (v === true) return "True";
-  if (v === false) return "False";
-  if (Array.isArray(v)) return `[${v.map((x) => `'${x}'`).join(", ")}]`;
-  return String(v);
-}
 
 type Item = Future<unknown> | null;
 type Resolved = Future<unknown> | Coroutine<unknown>;
@@ -81,6 +51,7 @@ class Machine {
   #work = 0;
   readonly #program: Program;
   readonly #loop: EventLoop;
+  readonly #sync: Sync;
 
   constructor(program: Program, loop: EventLoop) {
     this.#program = program;
@@ -89,6 +60,11 @@ class Machine {
       { length: 3 },
       () => loop.createFuture<unknown>(),
     );
+    this.#sync = new Sync({
+      log: (...parts) => this.log(...parts),
+      body: (...args) => this.#body(...args),
+      launch: (make, group) => this.#launch(make, group),
+    }, program.primitives ?? {});
   }
 
   log(...parts: unknown[]): void {
@@ -126,6 +102,21 @@ class Machine {
     }.bind(this),
   ) as (index: number, place: number) => Coroutine<unknown>;
 
+  #operation = coroutine(
+    function* (
+      this: Machine,
+      operation: Operation,
+      place: number,
+    ): GeneratorCoroutine<unknown> {
+      const task = currentTask()!;
+      if (!this.#own.has(task)) {
+        this.#own.set(task, place);
+        this.items[place] = task;
+      }
+      return yield* this.#sync.perform(operation);
+    }.bind(this),
+  ) as (operation: Operation, place: number) => Coroutine<unknown>;
+
   #item(i: number): Item {
     return this.items.length > 0 ? this.items[i % this.items.length]! : null;
   }
@@ -141,6 +132,11 @@ class Machine {
     reference: unknown,
     coroutines: boolean,
   ): [Resolved | null, number | null] {
+    if ((reference as unknown[])[0] === "o") {
+      const place = this.newItem();
+      const made = this.#operation((reference as [string, Operation])[1], place);
+      return [coroutines ? made : this.#start(made, place), place];
+    }
     const [kind, i] = reference as [string, number];
     if (kind === "f") return [this.#futures[i]!, null];
     if (kind === "a") {
@@ -164,11 +160,27 @@ class Machine {
 
   #spawn(index: number, group?: TaskGroup): Task<unknown> {
     const place = this.newItem();
-    const made = this.function(index, place);
-    const task = group === undefined ? this.#loop.createTask(made) : group.createTask(made);
+    return this.#start(this.function(index, place), place, group);
+  }
+
+  #start(made: Coroutine<unknown>, place: number, group?: TaskGroup | null): Task<unknown> {
+    const task = group ? group.createTask(made) : this.#loop.createTask(made);
     this.items[place] = task;
     this.#own.set(task, place);
     return task;
+  }
+
+  #launch(make: () => Coroutine<unknown>, group: TaskGroup | null): Task<unknown> | null {
+    if (this.items.length >= 40) return null;
+    try {
+      const task = this.#start(make(), this.newItem(), group);
+      this.log("launched", this.#own.get(task), task.done());
+      return task;
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      this.log("refused");
+      return null;
+    }
   }
 
   #act = (action: unknown[]): void => {
@@ -193,6 +205,8 @@ class Machine {
       }
     } else if (kind === "cancelF") {
       this.log("act cancelF", this.#futures[args[0]!]!.cancel());
+    } else if (kind === "do") {
+      this.#sync.act(action[1] as Action[]);
     } else throw new ProgramError("act");
   };
 
@@ -296,7 +310,7 @@ class Machine {
       case "wait": {
         const [items] = this.#resolveAll(
           args[0].filter((r: unknown[]) => r[0] !== "c"),
-          true,
+          false,
         );
         if (items.length > 0) {
           const { done, pending } = yield* wait(items as Future<unknown>[], {
@@ -468,7 +482,7 @@ class Machine {
         }
         break;
       default:
-        throw new Error(`Cannot run statement ${kind}`);
+        yield* this.#sync.statement(statement, group, scope);
     }
   }
 }

@@ -5,7 +5,11 @@
  * A program has functions, which are lists of statements. Awaitables that a program makes go into one list and are
  * named by their place in it, taken modulo its length when the statement runs. A task waits only for what has a higher
  * place than its own: there are no cycles of waiting.
+ *
+ * The programs of odd seeds have locks, queues and the like as well (`sync_program.ts`). There cycles can be.
  */
+
+import { type Primitives, SyncVocabulary } from "./sync_program.ts";
 
 /** One statement: a name and its operands. */
 export type Statement = [string, ...unknown[]];
@@ -18,6 +22,8 @@ export interface Program {
   eager: boolean;
   /** The functions; the first is the main one. */
   functions: Statement[][];
+  /** The locks, queues and the like. */
+  primitives?: Primitives;
 }
 
 /** A small generator of pseudo-random numbers (mulberry32), the same on every machine. */
@@ -43,7 +49,7 @@ export function generate(seed: number): Program {
   const delay = (): number => pick([0, 0, 1, 1, 2, 3, 4, 5, 7, -1]);
   const limit = (): number | null => pick([null, 0, -1, 1, 2, 3, 4, 6]);
   const reference = (): unknown[] =>
-    pick([
+    sync !== null && chance(0.25) ? ["o", sync.operation()] : pick([
       () => ["a", below(12)],
       () => ["a", below(12)],
       () => ["f", below(3)],
@@ -51,6 +57,8 @@ export function generate(seed: number): Program {
     ])();
   const references = (): unknown[] => Array.from({ length: 1 + below(4) }, reference);
   const message = (): unknown => pick([null, null, "m1", "m2"]);
+  const chance = (p: number): boolean => next() < p;
+  const sync = seed % 2 === 1 ? new SyncVocabulary({ below, pick, chance, delay, limit, message }) : null;
   const action = (): unknown[] =>
     pick([
       () => ["log", mark++],
@@ -107,6 +115,9 @@ export function generate(seed: number): Program {
       () => ["offDone", below(12)],
       () => ["inspect", below(12)],
     ];
+    if (sync !== null && chance(0.6)) {
+      return sync.statement(() => body(depth < 4 ? depth + 1 : depth, group, scope), group);
+    }
     if (group) {
       simple.push(
         ...Array(6).fill(() => ["groupSpawn", 1 + below(functions - 1)]),
@@ -147,9 +158,14 @@ export function generate(seed: number): Program {
     return pick(simple)();
   };
 
-  return {
+  const program: Program = {
     seed,
     eager: next() < 0.2,
     functions: Array.from({ length: functions }, () => body(0, false, false)),
   };
+  if (sync !== null) {
+    program.primitives = sync.primitives;
+    program.functions[0] = sync.main(program.functions[0]!, functions);
+  }
+  return program;
 }

@@ -7,7 +7,7 @@ export async function* pythonTraces(
   python: string,
 ): AsyncGenerator<string[], void, unknown> {
   const child = new Deno.Command(python, {
-    args: [new URL("run.py", import.meta.url).pathname],
+    args: ["-B", new URL("run.py", import.meta.url).pathname],
     stdin: "piped",
     stdout: "piped",
   }).spawn();

@@ -4,7 +4,7 @@ import { writeCorpus } from "./corpus.ts";
 import { generate } from "./program.ts";
 import { pythonTraces } from "./python.ts";
 
-const [count = "3000", python = "python3"] = Deno.args;
+const [count = "6000", python = "python3"] = Deno.args;
 const programs = Array.from(
   { length: Number(count) },
   (_, seed) => generate(seed),

@@ -2,11 +2,17 @@
 
 CPython 3.13 or newer. Two things that CPython leaves to chance are made definite: a task group cancels its tasks in the order they were made, and
 as_completed() watches its futures in the order they were passed. A group always learns of its tasks by a done callback, as newer versions do.
+
+Locks and the like (`sync_run.py`) leave nothing to chance but the order of equal items in a priority queue: items that are equal there are the same.
 """
 import asyncio
+import gc
 import json
 import selectors
 import sys
+import warnings
+
+from sync_run import ProgramError, Sync
 
 MAX_STEPS = 4000
 
@@ -104,6 +110,15 @@ class Completed(asyncio.tasks._AsCompletedIterator):
 WHEN = [asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETED]
 
 
+NAMES = [
+    (ValueError, "ValueError"),
+    (asyncio.BrokenBarrierError, "BrokenBarrier"),
+    (asyncio.QueueEmpty, "QueueEmpty"),
+    (asyncio.QueueFull, "QueueFull"),
+    (asyncio.QueueShutDown, "QueueShutDown"),
+]
+
+
 def show(error):
     if isinstance(error, BaseExceptionGroup):
         return "Group[" + ",".join(show(e) for e in error.exceptions) + "]"
@@ -113,8 +128,11 @@ def show(error):
         return "Timeout"
     if isinstance(error, asyncio.InvalidStateError):
         return "InvalidState"
-    if isinstance(error, ValueError):
+    if isinstance(error, ProgramError):
         return "Value(" + str(error) + ")"
+    for kind, name in NAMES:
+        if isinstance(error, kind):
+            return name
     return "Runtime"
 
 
@@ -127,6 +145,9 @@ def value(v):
 
 
 class Machine:
+    show = staticmethod(show)
+    value = staticmethod(value)
+
     def __init__(self, program, loop):
         self.functions = program["functions"]
         self.loop = loop
@@ -139,6 +160,7 @@ class Machine:
         self.callbacks = {}
         self.raised = 0
         self.work = 0
+        self.sync = Sync(self, program.get("primitives", {}))
 
     def who(self):
         try:
@@ -187,6 +209,13 @@ class Machine:
     def coroutine(self, index):
         return self.function(index, self.new_item())
 
+    async def operation(self, operation, place):
+        task = asyncio.current_task()
+        if task not in self.own:
+            self.own[task] = place
+            self.items[place] = task
+        return await self.sync.perform(operation)
+
     def resolve(self, reference, coroutines=True):
         kind, i = reference
         if kind == "f":
@@ -196,10 +225,11 @@ class Machine:
             if item is None or self.lowest[i % len(self.items)] <= self.mine():
                 return None, None
             return item, self.lowest[i % len(self.items)]
+        place = self.new_item()
+        make = self.operation if kind == "o" else self.function
         if coroutines:
-            place = len(self.items)
-            return self.coroutine(i), place
-        return self.spawn(i), len(self.items) - 1
+            return make(i, place), place
+        return self.start(make(i, place), place), place
 
     def resolve_all(self, references, coroutines=True):
         found = [self.resolve(r, coroutines) for r in references]
@@ -207,12 +237,27 @@ class Machine:
         lowest = min((f[1] for f in found if f[1] is not None), default=1 << 30)
         return [f[0] for f in found], lowest
 
-    def spawn(self, index, create=None):
-        place = self.new_item()
-        task = (create or self.loop.create_task)(self.function(index, place))
+    def start(self, coroutine, place, create=None):
+        task = (create or self.loop.create_task)(coroutine)
         self.items[place] = task
         self.own[task] = place
         return task
+
+    def spawn(self, index, create=None):
+        place = self.new_item()
+        return self.start(self.function(index, place), place, create)
+
+    def launch(self, make, create=None):
+        """A task of its own for an awaitable of asyncio's own; None if there are enough tasks, or the group takes no more."""
+        if len(self.items) >= 40:
+            return None
+        try:
+            task = self.start(make(), self.new_item(), create)
+            self.log("launched", self.own[task], task.done())
+            return task
+        except RuntimeError:
+            self.log("refused")
+            return None
 
     def act(self, action):
         kind, *args = action
@@ -226,7 +271,7 @@ class Machine:
         elif kind == "fail":
             future = self.futures[args[0]]
             if not future.done():
-                future.set_exception(ValueError("fail"))
+                future.set_exception(ProgramError("fail"))
                 future._log_traceback = False
             self.log("act fail", args[0])
         elif kind == "cancel":
@@ -236,7 +281,9 @@ class Machine:
         elif kind == "cancelF":
             self.log("act cancelF", self.futures[args[0]].cancel())
         elif kind == "raise":
-            raise ValueError("act")
+            raise ProgramError("act")
+        elif kind == "do":
+            self.sync.act(args[0])
 
     async def body(self, statements, group, scope):
         for statement in statements:
@@ -280,7 +327,7 @@ class Machine:
                 self.log("set invalid")
         elif kind == "fail":
             try:
-                self.futures[args[0]].set_exception(ValueError("fail"))
+                self.futures[args[0]].set_exception(ProgramError("fail"))
                 self.futures[args[0]]._log_traceback = False
                 self.log("fail", args[0])
             except asyncio.InvalidStateError:
@@ -298,7 +345,7 @@ class Machine:
                 else:
                     self.items[self.new_item(lowest)] = outer
         elif kind == "wait":
-            items, _ = self.resolve_all([r for r in args[0] if r[0] != "c"])
+            items, _ = self.resolve_all([r for r in args[0] if r[0] != "c"], False)
             if items:
                 done, pending = await asyncio.wait(items, timeout=args[1], return_when=WHEN[args[2]])
                 self.log("waited", sorted(map(self.name, done)), sorted(map(self.name, pending)))
@@ -328,7 +375,7 @@ class Machine:
                         self.log("result", value(await coroutine))
         elif kind == "raise":
             self.raised += 1
-            raise ValueError(str(self.raised))
+            raise ProgramError(str(self.raised))
         elif kind == "soon":
             self.handles.append(self.loop.call_soon(self.act, args[0]))
         elif kind == "later":
@@ -404,6 +451,8 @@ class Machine:
         elif kind == "call":
             if len(self.items) < 40:
                 self.log("called", value(await self.coroutine(args[0])))
+        else:
+            await self.sync.statement(statement, group, scope)
 
 
 def on_error(machine):
@@ -453,13 +502,16 @@ def execute(program):
     return machine.trace
 
 
-sys.unraisablehook = lambda *args: None
-sys.setrecursionlimit(3000)
-import warnings, gc
-warnings.simplefilter("ignore")
-gc.disable()
-for n, line in enumerate(sys.stdin):
-    program = json.loads(line)
-    print(json.dumps(execute(program), separators=(",", ":")), flush=True)
-    if n % 50 == 49:
-        gc.collect()
+def main():
+    sys.unraisablehook = lambda *args: None
+    sys.setrecursionlimit(3000)
+    warnings.simplefilter("ignore")
+    gc.disable()
+    for n, line in enumerate(sys.stdin):
+        print(json.dumps(execute(json.loads(line)), separators=(",", ":")), flush=True)
+        if n % 50 == 49:
+            gc.collect()
+
+
+if __name__ == "__main__":
+    main()

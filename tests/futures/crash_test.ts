@@ -277,7 +277,7 @@ function forge({ channel = 0, last = true, bodies }: Forged): number {
     proto.subarray = subarray;
     const key = this.slice(0, 16);
     return Uint8Array.from(
-      bodies.flatMap((body) => [...key, channel, last ? 1 : 0, body.length & 255, body.length >> 8, ...body]),
+      bodies.flatMap((body) => [...key, channel, last ? 1 : 0, body.length & 255, body.length >> 8, ...body, 10]),
     );
   };
   return 1;
@@ -299,7 +299,7 @@ const FORGED: Record<string, Forged> = {
   "an unknown message": forgedMessage(["unknown"]),
   "bytes that are no message": { bodies: [new Array(50).fill(3)] },
   "a packet on channel 7": { ...forgedMessage(["result", 0, 0, 5]), channel: 7 },
-  "packets without end and content": { last: false, bodies: [[], [], [], []] },
+  "packets without a last one and content": { last: false, bodies: [[], [], [], []] },
   "an answer without end": { channel: 1, last: false, bodies: new Array(20).fill(new Array(4000).fill(3)) },
   "an answer that is none": { channel: 1, bodies: [new Array(50).fill(3)] },
   "that it returns calls that it never had": {

@@ -15,7 +15,7 @@ const KEY = Uint8Array.from({ length: 16 }, (_, i) => 200 + i);
 const codec = makeCodec(v8 as unknown as V8, findUncloneable);
 
 function packet(channel: number, last: boolean, body: Uint8Array, length = body.length): Uint8Array {
-  return Uint8Array.from([...KEY, channel, last ? 1 : 0, length & 255, length >> 8, ...body]);
+  return Uint8Array.from([...KEY, channel, last ? 1 : 0, length & 255, length >> 8, ...body, 10]);
 }
 
 /** The packets of a message, each of at most `size` bytes. */

@@ -155,7 +155,7 @@ poolTest("ProcessPoolExecutor.submit() lets no task give the outcome of another 
       const bodies = [0, 1, 2, 3].map((seq) =>
         new TextEncoder().encode(`\x01${JSON.stringify(["result", seq, 0, "forged"])}`)
       );
-      return Uint8Array.from(bodies.flatMap((body) => [...key, 0, 1, body.length, 0, ...body]));
+      return Uint8Array.from(bodies.flatMap((body) => [...key, 0, 1, body.length, 0, ...body, 10]));
     };
     return "the task's own";
   };

@@ -27,7 +27,9 @@ class EchoTransport implements Transport {
 
   send(first: number, calls: readonly Call[]): void {
     queueMicrotask(() => {
-      for (const [i, [, args]] of calls.entries()) this.#events.succeeded(first + i, 0, args[0]);
+      for (const [i, [, args]] of calls.entries()) {
+        this.#events.succeeded(first + i, 0, (args as readonly unknown[])[0]);
+      }
       this.#events.drained();
     });
   }

@@ -1,0 +1,117 @@
+/**
+ * {@linkcode CancelOrigin}: what asked for a cancellation.
+ * @module
+ */
+
+import { currentFrame } from "./_current.ts";
+import type { Task } from "./task.ts";
+
+/**
+ * What asked for a cancellation:
+ *
+ * - `"cancel"`: a call of `cancel()` of the task or future, or of one that waits for it;
+ * - `"timeout"`: a `timeout()` or `waitFor()` whose time is over;
+ * - `"scope"`: the `cancel()` of a cancel scope;
+ * - `"deadline"`: a cancel scope whose time is over;
+ * - `"task group"`: a task group that ends early;
+ * - `"signal"`: an `AbortSignal`;
+ * - `"interrupt"`: Ctrl-C while `run()` runs;
+ * - `"shutdown"`: the end of `run()`, which cancels the tasks that are left.
+ */
+export type CancelKind =
+  | "cancel"
+  | "timeout"
+  | "scope"
+  | "deadline"
+  | "task group"
+  | "signal"
+  | "interrupt"
+  | "shutdown";
+
+const TEXTS: Record<CancelKind, string> = {
+  cancel: "cancel() called",
+  timeout: "time limit over",
+  scope: "scope cancelled",
+  deadline: "deadline of a scope over",
+  "task group": "task group ended early",
+  signal: "signal aborted",
+  interrupt: "Ctrl-C",
+  shutdown: "end of run()",
+};
+
+/**
+ * What asked for a cancellation: the `origin` of a `CancelledError`. It stays the same on the way from task to task, so
+ * it names the cause and not the last who passed it on.
+ *
+ * @example
+ * ```ts
+ * import { CancelledError, createTask, run, sleep } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await run(async () => {
+ *   const inner = createTask(sleep(1000));
+ *   const outer = createTask(async () => await inner);
+ *   await sleep(0);
+ *   outer.cancel();
+ *   try {
+ *     await inner;
+ *   } catch (error) {
+ *     assertEquals((error as CancelledError).origin?.kind, "cancel");
+ *   }
+ * });
+ * ```
+ */
+export class CancelOrigin {
+  /** What kind of thing asked for it. */
+  readonly kind: CancelKind;
+  /**
+   * The task that called `cancel()`, or in which the scope, timeout or group is; `null` outside of tasks and for what
+   * comes from outside the loop.
+   */
+  readonly by: Task<unknown> | null;
+  /** The `CancelScope`, `Timeout`, `TaskGroup` or `AbortSignal`; `null` for the other kinds. */
+  readonly source: object | null;
+
+  /** @internal */
+  constructor(kind: CancelKind, by: Task<unknown> | null = null, source: object | null = null) {
+    this.kind = kind;
+    this.by = by;
+    this.source = source;
+  }
+
+  /** What happened and where, for messages. */
+  toString(): string {
+    return this.by === null ? TEXTS[this.kind] : `${TEXTS[this.kind]} in ${this.by.getName()}`;
+  }
+
+  /** @internal */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `<CancelOrigin ${this}>`;
+  }
+}
+
+let passedOn: CancelOrigin | null = null;
+
+/**
+ * Calls `cancel`; all that is cancelled by that has the origin given.
+ *
+ * @internal
+ */
+export function onBehalfOf<R>(origin: CancelOrigin | null, cancel: () => R): R {
+  const before = passedOn;
+  passedOn = origin ?? before;
+  try {
+    return cancel();
+  } finally {
+    passedOn = before;
+  }
+}
+
+/**
+ * The origin of a `cancel()` that is called now.
+ *
+ * @internal
+ */
+export function originHere(): CancelOrigin {
+  return passedOn ?? new CancelOrigin("cancel", currentFrame()?._task ?? null);
+}
