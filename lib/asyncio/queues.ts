@@ -246,7 +246,7 @@ export class Queue<T> implements AsyncIterable<T> {
 
   /** The items as they come, until the queue is shut down and empty. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    return this._items()[Symbol.asyncIterator]();
+    return new AsyncItems<T>({ next: () => this.#next(), close: () => {} })[Symbol.asyncIterator]();
   }
 
   /** How it is used at this moment. */
@@ -278,11 +278,6 @@ export class Queue<T> implements AsyncIterable<T> {
    */
   protected _store(): Store<T> {
     return new Deque<T>();
-  }
-
-  /** @internal */
-  _items(): AsyncItems<T> {
-    return new AsyncItems<T>({ next: () => this.#next(), close: () => {} });
   }
 
   /** @internal */

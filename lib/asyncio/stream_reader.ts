@@ -4,6 +4,7 @@
  */
 
 import { positiveInteger } from "../_positive_integer.ts";
+import { AsyncItems } from "./async_iteration.ts";
 import { ByteBuffer } from "./_byte_buffer.ts";
 import { requireBytes } from "./_bytes.ts";
 import { policy } from "./_current.ts";
@@ -246,14 +247,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /** The lines, as {@linkcode StreamReader.readline} gives them, for `for await`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
-    const iterator: AsyncIterableIterator<Uint8Array<ArrayBuffer>> = {
-      next: async () => {
-        const value = await this.readline();
-        return value.length > 0 ? { done: false, value } : { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+    return new AsyncItems({ next: () => this.#nextLine(), close: () => {} })[Symbol.asyncIterator]();
   }
 
   /** The class and the state, for messages. */
@@ -328,6 +322,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       this.#take(ended ? error.consumed + 1 : this.#buffer.length);
       throw new ValueError(error.message, { cause: error });
     }
+  }
+
+  *#nextLine(): GeneratorCoroutine<IteratorResult<Uint8Array<ArrayBuffer>, void>> {
+    const value = yield* this._readLine();
+    return value.length > 0 ? { done: false, value } : { done: true, value: undefined };
   }
 
   *#readAll(): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
