@@ -43,6 +43,15 @@ export function requireOptions(value: unknown, what: string, example: string): v
 }
 
 /**
+ * Checks a switch.
+ *
+ * @throws {TypeError} If it is neither `true` nor `false`.
+ */
+export function requireFlag(value: unknown, what: string): void {
+  if (typeof value !== "boolean") throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass true or false`);
+}
+
+/**
  * Checks a number.
  *
  * @throws {TypeError} If it is none.

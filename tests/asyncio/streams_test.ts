@@ -474,6 +474,37 @@ streamTest("openConnection() and startServer() refuse what does not go together,
     [() => startServer(() => {}, { host: [] }), ValueError, "no host"],
     [() => startServer(() => {}, { limit: 1.5 }), ValueError, "limit"],
     [() => startUnixServer("path" as never, "path"), TypeError, "pass a function"],
+    [() => openConnection(5 as never, 1), TypeError, "Cannot use 5 as host: pass a string"],
+    [() => openConnection("", 1), ValueError, "Cannot use an empty string as host"],
+    [() => openConnection("a", "1" as never), TypeError, 'Cannot use "1" as port: pass a number'],
+    [() => openConnection("a", undefined as never), TypeError, "Cannot use undefined as port: pass a number"],
+    [() => openConnection("a", 65536), ValueError, "Cannot use 65536 as port: pass a whole number from 0 to 65535"],
+    [() => openConnection("a", NaN), ValueError, "Cannot use NaN as port"],
+    [() => openConnection("a", 1, null as never), TypeError, "as options: pass an object such as { ssl: true }"],
+    [() => openConnection("a", 1, { ssl: "yes" as never }), TypeError, 'Cannot use "yes" as ssl: pass an object such'],
+    [() => openConnection("a", 1, { ssl: null as never }), TypeError, "Cannot use null as ssl"],
+    [() => openConnection("a", 1, { ssl: { caCerts: cert as never } }), TypeError, "as ssl.caCerts: pass a list"],
+    [() => openConnection("a", 1, { ssl: { caCerts: [1 as never] } }), TypeError, "Cannot use 1 in ssl.caCerts"],
+    [() => openConnection("a", 1, { ssl: { alpnProtocols: "h2" as never } }), TypeError, "as ssl.alpnProtocols"],
+    [() => openConnection("a", 1, { ssl: { cert: 1 as never, key } }), TypeError, "Cannot use 1 as ssl.cert"],
+    [() => openConnection("a", 1, { ssl: true, serverHostname: 1 as never }), TypeError, "as serverHostname"],
+    [() => openConnection("a", 1, { ssl: true, sslHandshakeTimeout: NaN }), ValueError, "NaN as sslHandshakeTimeout"],
+    [() => openConnection("a", 1, { upgradable: 1 as never }), TypeError, "as upgradable: pass true or false"],
+    [() => openUnixConnection(5 as never), TypeError, "Cannot use 5 as path: pass a string"],
+    [() => openUnixConnection("a", 5 as never), TypeError, "Cannot use 5 as options"],
+    [() => startServer(() => {}, "a" as never), TypeError, 'as options: pass an object such as { host: "127.0.0.1" }'],
+    [() => startServer(() => {}, { host: 5 as never }), TypeError, "Cannot use 5 as host"],
+    [() => startServer(() => {}, { host: ["a", 5 as never] }), TypeError, "Cannot use 5 as host"],
+    [() => startServer(() => {}, { port: -1 }), ValueError, "Cannot use -1 as port"],
+    [() => startServer(() => {}, { backlog: -1 }), ValueError, "Cannot use -1 as backlog: pass a whole number from 1"],
+    [() => startServer(() => {}, { backlog: "9" as never }), TypeError, 'Cannot use "9" as backlog: pass a number'],
+    [() => startServer(() => {}, { ssl: {} as never }), TypeError, "Cannot use undefined as ssl.cert: pass a string"],
+    [() => startServer(() => {}, { ssl: true as never }), TypeError, "as ssl: pass an object such as { cert, key }"],
+    [() => startServer(() => {}, { keepAlive: 1 as never }), TypeError, "Cannot use 1 as keepAlive"],
+    [() => startServer(() => {}, { reusePort: 1 as never }), TypeError, "Cannot use 1 as reusePort"],
+    [() => startServer(() => {}, { startServing: 0 as never }), TypeError, "Cannot use 0 as startServing"],
+    [() => startUnixServer(() => {}, 5 as never), TypeError, "Cannot use 5 as path"],
+    [() => startUnixServer(() => {}, ""), ValueError, "Cannot use an empty string as path"],
   ];
   for (const [call, kind, message] of cases) assertThrows(call, kind, message);
   await sleep(0);
@@ -693,6 +724,30 @@ streamTest("startUnixServer() replaces a socket that is left over, and nothing e
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+streamTest(
+  "startUnixServer() that is cancelled while it removes a socket leaves neither a socket nor a server",
+  async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      for (let turns = 0; turns < 4; turns++) {
+        const path = `${directory}/${turns}`;
+        const before = Deno.listen({ transport: "unix", path: `${directory}/old` });
+        await Deno.rename(`${directory}/old`, path);
+        before.close();
+        const task = createTask(startUnixServer(() => {}, path));
+        for (let i = 0; i < turns; i++) await sleep(0);
+        task.cancel();
+        await assertRejects(async () => await task, CancelledError);
+        // What is made there afterwards is not taken away by the one that was cancelled.
+        await using server = await startUnixServer(() => {}, path);
+        assertEquals([server.isServing(), (await Deno.stat(path)).isSocket], [true, true]);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
 
 // -- TLS
 
