@@ -8,6 +8,7 @@ import { patiently } from "./_cancellation.ts";
 import { Connection } from "./_connection.ts";
 import { toDelay } from "./_delay.ts";
 import { requireFlag, requireOptions, requireText, requireTexts, requireWhole } from "./_require.ts";
+import { enterLoopback } from "./_loopback.ts";
 import { opened, SocketEndpoint } from "./_socket.ts";
 import { adopt, type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
@@ -197,7 +198,8 @@ function streams(socket: SocketEndpoint, limit: number, onDemand = false): Strea
   const loop = getRunningLoop();
   const reader = new StreamReader({ limit, loop });
   reader._onDemand = onDemand;
-  const connection = new Connection(socket, loop, reader);
+  const connection = new Connection(socket, loop, reader, () => forget());
+  const forget = enterLoopback(connection, loop, socket.conn);
   connection.begin();
   return [reader, new StreamWriter(connection, reader, socket)];
 }
@@ -272,6 +274,9 @@ export interface StartServerOptions extends StartUnixServerOptions {
  *
  * An exception of `clientConnected` goes to the loop's exception handler, and the connection is closed. Needs
  * `--allow-net=host:port`.
+ *
+ * In a test on a `VirtualClock` the client can be in the same loop, by {@linkcode openConnection}: time goes on for both.
+ * See `VirtualClock` for which connections that holds.
  *
  * @param clientConnected Called with the reader and the writer. See {@linkcode ClientConnected}.
  * @param options Address, TLS and limits.

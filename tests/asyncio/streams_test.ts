@@ -7,10 +7,14 @@ import {
   ContextVar,
   createTask,
   currentTask,
+  DeadlockError,
+  Event,
   EventLoop,
   gather,
   IncompleteReadError,
+  moveOnAfter,
   openConnection,
+  type OpenConnectionOptions,
   openUnixConnection,
   run,
   RuntimeError,
@@ -937,6 +941,141 @@ loopTest("A read that times out in virtual time when nobody is left to answer is
   assertEquals((await reading).length, 0);
   writer.close();
   await assertRejects(async () => await timeout(10, () => new StreamReader().read(1)), TimeoutError);
+});
+
+/** A server and its client in one virtual loop. */
+const BOTH_SIDES: Record<string, { server: StartServerOptions; client: OpenConnectionOptions }> = {
+  "TCP": { server: LOCAL, client: {} },
+  "TLS": {
+    server: { ...LOCAL, ssl: { cert, key } },
+    client: { ssl: { caCerts: [cert] }, serverHostname: "localhost" },
+  },
+  "all addresses": { server: {}, client: {} },
+};
+
+for (const [name, sides] of Object.entries(BOTH_SIDES)) {
+  loopTest(`A virtual clock goes on for a server and its client in one loop: ${name}`, async (loop) => {
+    const server = await startServer(async (reader, writer) => {
+      for await (const line of reader) {
+        await sleep({ seconds: 10 });
+        writer.write(line);
+      }
+      await sleep({ minutes: 1 });
+      writer.write(bytes("bye"));
+    }, sides.server);
+    const [reader, writer] = await connectTo(server, sides.client);
+    writer.write(bytes("one\ntwo\n"));
+    const times: [string, number][] = [];
+    const note = (line: Uint8Array) => times.push([text(line), loop.time()]);
+    note(await reader.readline());
+    assertEquals(await moveOnAfter(4_000, () => reader.readline()), { cancelled: true, value: undefined });
+    note(await reader.readline());
+    await sleep(500);
+    // TLS has no half-closed connections: the server's side ends with the client's.
+    const halfOpen = writer.canWriteEof();
+    if (halfOpen) {
+      writer.writeEof();
+      note(await reader.read());
+    }
+    assertEquals(times, [["one\n", 10_000], ["two\n", 20_000], ...(halfOpen ? [["bye", 80_500]] : [])]);
+    writer.close();
+    server.close();
+    await server.waitClosed();
+    assertEquals(loop.time(), halfOpen ? 80_500 : 20_500);
+  });
+}
+
+loopTest("A virtual clock goes on for a server and its client that are generators", function* (loop) {
+  const server = yield* startServer(function* (reader, writer) {
+    const line = yield* reader.readline();
+    yield* sleep(10);
+    writer.write(line);
+  }, LOCAL);
+  const [reader, writer] = yield* connectTo(server);
+  writer.write(bytes("line\n"));
+  assertEquals([text(yield* reader.read()), loop.time()], ["line\n", 10]);
+  writer.close();
+  server.close();
+  yield* server.waitClosed();
+});
+
+loopTest("A virtual clock goes on where the other side of the same loop reads only later", async (loop) => {
+  const size = 20_000_000;
+  let received = Promise.withResolvers<number>();
+  const server = await startServer(async (reader) => {
+    await sleep(1000);
+    received.resolve((await reader.read()).length);
+  }, LOCAL);
+  for (const waits of [true, false]) {
+    received = Promise.withResolvers<number>();
+    const before = loop.time();
+    const [, writer] = await connectTo(server);
+    writer.write(new Uint8Array(size));
+    if (waits) {
+      await writer.drain();
+      assertEquals(loop.time(), before + 1000);
+    }
+    writer.close();
+    await writer.waitClosed();
+    assertEquals([await received.promise, loop.time()], [size, before + 1000]);
+  }
+  server.close();
+  await server.waitClosed();
+});
+
+loopTest("A virtual clock does not pass by what the system has room for, or take it for a deadlock", async (loop) => {
+  const go = new Event();
+  const server = await startServer(async (reader, writer) => {
+    await go.wait();
+    writer.write(bytes(String((await reader.read()).length)));
+  }, { ...LOCAL, limit: 1 });
+  const [reader, writer] = await connectTo(server);
+  writer.write(new Uint8Array(200_000));
+  await timeout(1, () => writer.drain());
+  writer.writeEof();
+  go.set();
+  assertEquals([text(await reader.read()), loop.time()], ["200000", 0]);
+  writer.close();
+  server.close();
+  await server.waitClosed();
+});
+
+Deno.test("A server and its client in one virtual loop that wait for each other are a deadlock", async () => {
+  const loop = virtualLoop();
+  const waiting = loop.runUntilComplete(async () => {
+    const server = await startServer(async (reader) => {
+      await reader.read(1);
+    }, LOCAL);
+    const [reader] = await connectTo(server);
+    await reader.read();
+  });
+  await assertRejects(() => waiting, DeadlockError);
+  loop.close();
+});
+
+loopTest("A virtual clock is the same for a client however late the server accepts it", async (loop) => {
+  const accepted: number[] = [];
+  const server = await startServer(async (reader) => {
+    accepted.push(loop.time());
+    await reader.read();
+  }, LOCAL);
+  const [, writer] = await connectTo(server);
+  await sleep(10);
+  assertEquals(accepted, [0]);
+  writer.close();
+
+  // One that is closed before it accepts takes nobody's time.
+  const connecting = connectTo(server);
+  server.close();
+  try {
+    const [reader, writer] = await connecting;
+    await sleep(10);
+    await reader.read();
+    writer.abort();
+  } catch (error) {
+    assert(error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset, `${error}`);
+  }
+  await server.waitClosed();
 });
 
 // -- Many
