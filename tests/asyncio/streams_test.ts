@@ -729,6 +729,24 @@ streamTest("startUnixServer() replaces a socket that is left over, and nothing e
   }
 });
 
+streamTest("startUnixServer() lets others run while it looks for a socket that is left over", async () => {
+  const directory = await Deno.makeTempDir();
+  const { statSync, removeSync } = Deno;
+  const blocks = () => {
+    throw new Error("That blocks");
+  };
+  try {
+    Object.assign(Deno, { statSync: blocks, removeSync: blocks });
+    for (const path of [`${directory}/one`, `${directory}/two`, `${directory}/one`]) {
+      await using server = await startUnixServer(() => {}, path);
+      assertEquals(server.isServing(), true);
+    }
+  } finally {
+    Object.assign(Deno, { statSync, removeSync });
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 streamTest(
   "startUnixServer() that is cancelled while it removes a socket leaves neither a socket nor a server",
   async () => {
