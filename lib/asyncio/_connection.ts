@@ -340,7 +340,7 @@ export class Connection implements HostTransport, Disposable {
   /** Has a virtual clock stand still just as long as the host works for those who wait for this connection. */
   #tellClock(): void {
     // Also if no task waits for it, the host works on what is to be sent before the close.
-    const sends = this.#sendWaits > 0 || this.#state === "closing";
+    const sends = !this.lost && (this.#sendWaits > 0 || this.#state === "closing");
     const blocked = sends && this.#peer !== null && !this.#peer.lost && !this.#peer.#reading;
     if (!blocked) this.#unwatch();
     else if (!this.#stuck && this.#watch === null) this.#look(this.#left, TURNS_TO_SEND);
