@@ -54,6 +54,25 @@ export interface ItemSource<T> {
 }
 
 /**
+ * Where the iterators of this library have their {@linkcode ItemSource}, for {@linkcode aiter} and {@linkcode anext} to
+ * read it rather than the iterator. From a `next()` that rejects as its wait was cancelled it cannot be known whether that
+ * has ended the iterator, as it does an async generator, or lets it be.
+ *
+ * @internal
+ */
+export const itemSource: unique symbol = Symbol("itemSource");
+
+/**
+ * An iterator over an {@linkcode ItemSource}.
+ *
+ * @internal
+ */
+export interface SourcedIterator<T> extends AsyncIterableIterator<T> {
+  /** Where its items come from. */
+  readonly [itemSource]: ItemSource<T>;
+}
+
+/**
  * The items of an async iterable, a stream or events, for one reader. Made by {@linkcode aiter} and {@linkcode events}.
  *
  * A generator has no `for await`; its loop is `while (yield* items.more())`, with the item in `items.value`. `using`
@@ -152,7 +171,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
 
   /** For `for await`, which closes it when it is left, and when the wait for an item throws or is cancelled. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    const iterator: AsyncIterableIterator<T> = {
+    const iterator: SourcedIterator<T> = {
       next: async () => {
         try {
           if (await this.more()) return { done: false, value: this.value };
@@ -168,6 +187,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
         return { done: true, value: undefined };
       },
       [Symbol.asyncIterator]: () => iterator,
+      [itemSource]: this.#source,
     };
     return iterator;
   }
@@ -358,7 +378,8 @@ const known = new WeakMap<object, AsyncItems<unknown>>();
 function itemsOf<T>(iterator: AsyncIterator<T>): AsyncItems<T> {
   let items = known.get(iterator);
   if (items === undefined) {
-    items = new AsyncItems<T>(new IteratorSource(iterator)) as AsyncItems<unknown>;
+    const source = (iterator as Partial<SourcedIterator<T>>)[itemSource] ?? new IteratorSource(iterator);
+    items = new AsyncItems<T>(source) as AsyncItems<unknown>;
     known.set(iterator, items);
   }
   return items as AsyncItems<T>;
@@ -399,7 +420,6 @@ function itemsOf<T>(iterator: AsyncIterator<T>): AsyncItems<T> {
  */
 export function aiter<T>(source: AsyncIterable<T> | ReadableStream<T>, options: AsyncItemsOptions = {}): AsyncItems<T> {
   if (source instanceof AsyncItems) return source;
-  if (givesItems<T>(source)) return source._items();
   if (source instanceof ReadableStream) {
     return new AsyncItems<T>(new StreamSource<T>(source, options.preventCancel ?? false));
   }
@@ -409,11 +429,6 @@ export function aiter<T>(source: AsyncIterable<T> | ReadableStream<T>, options: 
     );
   }
   return itemsOf(source[Symbol.asyncIterator]());
-}
-
-/** Whether it is of this library: then a wait that is cancelled does not end it, as it would an async generator. */
-function givesItems<T>(source: unknown): source is { _items(): AsyncItems<T> } {
-  return typeof source === "object" && source !== null && "_items" in source;
 }
 
 const next = coroutine(function* anext(

@@ -245,6 +245,11 @@ function scopedBy<T>(
       `Cannot run ${Deno.inspect(body, { depth: 0 })} in a cancel scope: pass a function* or an async function`,
     );
   }
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot use ${Deno.inspect(options)} as options of a cancel scope: pass { shield: true }, or nothing`,
+    );
+  }
   const { shield = false } = options;
   if (typeof shield !== "boolean") {
     throw new TypeError(`Cannot use ${Deno.inspect(shield, { depth: 0 })} as shield: pass true or false`);
@@ -253,11 +258,19 @@ function scopedBy<T>(
 }
 
 function after(delay: DurationLike | null): (now: number) => number {
+  requireTime(delay, "delay");
   const time = toDelay(delay, "delay");
   return (now) => now + time;
 }
 
+/** Refuses what was left out: no limit is asked for by `null`. */
+function requireTime(time: unknown, what: string): void {
+  if (time !== undefined) return;
+  throw new TypeError(`Cannot use undefined as ${what}: pass milliseconds, or null for no limit`);
+}
+
 function at(deadline: number | null): (now: number) => number {
+  requireTime(deadline, "deadline");
   const time = toDelay(deadline, "deadline");
   return () => time;
 }
@@ -313,7 +326,7 @@ export function cancelScope<A extends Awaitable<unknown>>(
  * @param options The shield.
  * @returns The result of the body, or that the scope was cancelled.
  * @throws {ValueError} If `delay` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `delay` is none, or `body` no function.
  *
  * @example
  * ```ts
@@ -344,7 +357,7 @@ export function moveOnAfter<A extends Awaitable<unknown>>(
  * @param options The shield.
  * @returns The result of the body, or that the scope was cancelled.
  * @throws {ValueError} If `deadline` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `deadline` is none, or `body` no function.
  */
 export function moveOnAt<A extends Awaitable<unknown>>(
   deadline: number | null,
@@ -368,7 +381,7 @@ export function moveOnAt<A extends Awaitable<unknown>>(
  * @returns What awaiting the body gives.
  * @throws {TimeoutError} (when awaited) If the scope was cancelled.
  * @throws {ValueError} If `delay` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `delay` is none, or `body` no function.
  *
  * @example
  * ```ts
@@ -397,7 +410,7 @@ export function failAfter<A extends Awaitable<unknown>>(
  * @returns What awaiting the body gives.
  * @throws {TimeoutError} (when awaited) If the scope was cancelled.
  * @throws {ValueError} If `deadline` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `deadline` is none, or `body` no function.
  */
 export function failAt<A extends Awaitable<unknown>>(
   deadline: number | null,

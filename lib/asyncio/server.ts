@@ -5,6 +5,7 @@
 
 import type { DurationLike } from "../_duration.ts";
 import { Connection } from "./_connection.ts";
+import { enterLoopback, listenOnLoopback } from "./_loopback.ts";
 import { closeQuietly, SocketEndpoint } from "./_socket.ts";
 import { type Context, copyContext } from "./context.ts";
 import { callNative, type Coroutine, coroutine, isPromise, isYieldable } from "./coroutine.ts";
@@ -210,6 +211,7 @@ export class Server implements AsyncDisposable {
   async #listen(listener: Deno.Listener): Promise<void> {
     const { loop } = this.#parts;
     this.#accepting++;
+    const unlisten = listenOnLoopback(loop, listener.addr);
     try {
       while (this.isServing()) await this.#accept(listener);
     } catch (exception) {
@@ -217,6 +219,7 @@ export class Server implements AsyncDisposable {
       loop.callExceptionHandler({ message: `Cannot accept connections for a second: ${this}`, exception });
       loop.callLater(ACCEPT_RETRY_DELAY, () => this.isServing() && void this.#listen(listener));
     } finally {
+      unlisten();
       this.#accepting--;
       if (this.#state === "closed") {
         loop._adopted(false, -1);
@@ -245,10 +248,12 @@ export class Server implements AsyncDisposable {
     const socket = new SocketEndpoint(conn);
     if (keepAlive) socket.setKeepAlive();
     const connection = new Connection(socket, loop, reader, () => {
+      forget();
       this.#clients.delete(connection);
       this.#tellClock();
       this.#wakeUp();
     });
+    const forget = enterLoopback(connection, loop, conn);
     this.#clients.add(connection);
     this.#tellClock();
     const task = loop.createTask(this.#handle(connection, reader, socket), { context: this.#context.copy() });
