@@ -25,6 +25,11 @@ export class Admission {
     await promise;
   }
 
+  /** Whether somebody was let in: the next call is taken even if the queue has filled up again in between. */
+  get isGranted(): boolean {
+    return this.#granted > 0;
+  }
+
   /** Whether others come first. */
   get isCrowded(): boolean {
     return this.#waiters.length > 0 || this.#granted > 0;

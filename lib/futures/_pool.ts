@@ -104,7 +104,7 @@ export class Pool {
     const { onFull, maxQueue, name } = this.#settings;
     const ref = functionRef(fn);
     const task = new Task(taskSettings(ref, options, this.#settings, kind), args, this.#onCancel);
-    if (onFull === "reject" && this.#isFull()) {
+    if (onFull === "reject" && !this.#admission.isGranted && this.#isFull()) {
       throw new QueueFullError(
         `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
       );

@@ -43,7 +43,9 @@ export interface ProcessSettings {
   /** Modules that the child imports before it gives up the permissions of `revoke`. */
   readonly modules: readonly string[];
   readonly revoke: readonly ("read" | "import")[];
-  readonly env: Readonly<Record<string, string>> | "inherit" | undefined;
+  /** Whether the child has none of the program's environment but what Deno needs. */
+  readonly clearEnv: boolean;
+  readonly env: Readonly<Record<string, string>> | undefined;
   readonly cwd: string | URL | undefined;
   readonly maxMemory: number | null;
   /** How large a message of the child may be, in bytes. */
@@ -82,7 +84,8 @@ export class ProcessTransport implements Transport {
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
         args: ["run", "--quiet", "--no-prompt", ...settings.flags, mainUrl],
-        ...(settings.env === "inherit" ? {} : { clearEnv: true, env: { ...runtimeEnv(), ...settings.env } }),
+        clearEnv: settings.clearEnv,
+        env: settings.clearEnv ? { ...runtimeEnv(), ...settings.env } : { ...settings.env },
         ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
         stdin: "piped",
         stdout: "piped",
@@ -329,6 +332,7 @@ const RUNTIME_VARIABLES: readonly string[] = [
   "HOME",
   "HTTP_PROXY",
   "HTTPS_PROXY",
+  "JSR_URL",
   "NO_COLOR",
   "NO_PROXY",
   "NPM_CONFIG_REGISTRY",

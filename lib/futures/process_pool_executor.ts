@@ -41,9 +41,9 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> ext
    */
   permissions?: ProcessPermissions | undefined;
   /**
-   * The environment variables of the processes. Without it they have none of the program's but those that Deno itself
-   * needs (`HOME`, `DENO_DIR`, proxies and the like), and what is listed is on top of these; `"inherit"` gives them all.
-   * A task can read them only with the permission `env`.
+   * The environment variables of the tasks, which they see with the permission `env`, or by programs that they start.
+   * They see none of the program's but those that Deno itself needs (`HOME`, `DENO_DIR`, proxies and the like, as far as
+   * the program may read them), and those that are listed; with `"inherit"`, all of them.
    */
   env?: Readonly<Record<string, string>> | "inherit" | undefined;
   /** The working directory of the processes. By default the program's. */
@@ -142,7 +142,10 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
         const revoke: ("read" | "import")[] = [];
         if (mustRead) revoke.push("read");
         if (imports && !canImport) revoke.push("import");
+        // What nobody can see need not be hidden, and Deno may need it.
+        const sees = flags.some((flag) => /^--allow-(env|run|ffi)/.test(flag));
         const settings = {
+          clearEnv: sees && env !== "inherit",
           flags: [
             ...flags,
             ...(v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join(",")}`]),
@@ -152,7 +155,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
           ],
           modules: [...modules],
           revoke,
-          env,
+          env: env === "inherit" ? undefined : env,
           cwd,
           maxMemory: common.maxMemory === Infinity ? null : common.maxMemory,
           maxResult,

@@ -243,3 +243,20 @@ poolTest("ThreadPoolExecutor() with bad limits says what is wrong", async () => 
   ) assertThrows(() => new ThreadPoolExecutor(options as never), Error, message);
   await until(() => true);
 });
+
+forEachPool("room() that has let somebody in holds though calls are taken back meanwhile", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 2, maxQueue: 50 });
+  const quick = makeFresh();
+  await Promise.all(Array.from({ length: 50 }, (_, n) => pool.submit(quick, n)));
+  // Some take much longer than the pool has learnt, so that what is behind them is taken back again and again.
+  const uneven = (n: number) => {
+    for (const end = performance.now() + (n % 100 === 0 ? 12 : 0); performance.now() < end;);
+    return n;
+  };
+  const futures: Future<number>[] = [];
+  for (let n = 1; n <= 3000; n++) {
+    await pool.room();
+    futures.push(pool.submit(uneven, n));
+  }
+  assertEquals((await Promise.all(futures)).length, 3000);
+});
