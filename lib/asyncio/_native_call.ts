@@ -29,10 +29,10 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   readonly _loop: EventLoop;
   readonly _task: Task<unknown>;
   readonly _context: Context;
+  /** The region that the call is in. */
+  readonly _region: Region | null;
   readonly #strands = new Map<Strand, Settle>();
   #observer: Strand | null = null;
-  /** Stands for the region of the call in what native code has started before it waited for the first time. */
-  #entry: { _parent: Region | null; readonly _holds: () => boolean } | null = null;
   #state: "new" | "running" | "returned" | "threw" | "abandoned" = "new";
   #outcome: unknown;
   /** The round of the loop in which this code was last let go on; see `EventLoop._released`. */
@@ -46,6 +46,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     this._task = task;
     this._loop = task._loop;
     this._context = task.getContext();
+    this._region = task._place();
   }
 
   get _native(): NativeCall {
@@ -55,6 +56,11 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   /** Whether it has ended. One that was given up has not: what it still awaits throws. */
   get _over(): boolean {
     return this.#state === "returned" || this.#state === "threw";
+  }
+
+  /** What it was given up for; `null` if it was not. */
+  get _givenUp(): CancelledError | null {
+    return this.#givenUp === null ? null : errorOf(this.#givenUp);
   }
 
   /** Calls `fn` on behalf of the task. */
@@ -85,9 +91,12 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   /** Runs `iterator` as a strand, for native code that awaits it. */
   run<T>(iterator: Iterator<unknown, T, unknown>): Promise<T> {
     if (this.#state === "abandoned") return Promise.reject(errorOf(this.#givenUp!));
+    const task = this._task;
     const before = current.frame;
+    const here = task._here;
     // Within what runs already: a cancellation that was asked for comes when it waits, not before.
-    current.frame = this._task;
+    current.frame = task;
+    task._here = this;
     let result: IteratorResult<unknown, T>;
     try {
       result = iterator.next();
@@ -95,6 +104,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       return Promise.reject(error);
     } finally {
       current.frame = before;
+      task._here = here;
     }
     // Where there is nothing to wait for, the code goes on as if it had not asked.
     return result.done ? Promise.resolve(result.value) : this.#park(iterator, result);
@@ -104,15 +114,17 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     this.#parked();
     return new Promise<T>((resolve, reject) => {
       const strand = new Strand(this._task, iterator, this);
-      strand._region = this.#place();
+      strand._region = this._region;
       this.#strands.set(strand, {
         resolve: resolve as (value: unknown) => void,
         reject,
       });
       this._loop._parkedNatives++;
       const before = current.frame;
+      const here = this._task._here;
       strand._stepped(result);
       current.frame = before;
+      this._task._here = here;
       // A loop on a virtual clock may have fallen asleep until the host had answered this code, as it now has.
       this._loop._wake();
     });
@@ -135,15 +147,15 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       }
       return accepted;
     }
-    const taken = this._task._abortSignal(request);
+    const taken = this._task._abortSignal(request, this._region);
     if (this.#pardon === null) {
       this._loop._nativeTurns++;
       this.#pardon = afterMicrotasks(() => {
         this.#endGrace();
         if (this.#state === "running" && this.#strands.size === 0) {
-          this._task._accept(this.#observer?._region ?? null);
+          this._task._accept(this._region);
           // What the code has begun meanwhile may follow a newer signal.
-          this._task._abortSignal(request);
+          this._task._abortSignal(request, this._region);
           this.#givenUp = request;
           this.#settle("abandoned", errorOf(request));
         } else this._loop._wake();
@@ -153,9 +165,13 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     return taken;
   }
 
+  _isShieldedFrom(request: CancelRequest): boolean {
+    for (const strand of this.#strands.keys()) if (strand._isShieldedFrom(request)) return true;
+    return false;
+  }
+
   _observe(strand: Strand): void {
     this.#observer = strand;
-    if (this.#entry !== null) this.#entry._parent = strand._region;
   }
 
   _throws(): boolean {
@@ -170,12 +186,6 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   toString(): string {
     const waits = [...this.#strands.keys()].map((strand) => String(strand._waiter ?? "its next turn"));
     return waits.length > 0 ? waits.join(" and ") : "a promise of the host";
-  }
-
-  /** The region that the call is in, which is known only when the code has waited for the first time. */
-  #place(): Region | null {
-    if (this.#observer !== null) return this.#observer._region;
-    return this.#entry ??= { _parent: null, _holds: () => false };
   }
 
   #take(strand: Strand): Settle | undefined {

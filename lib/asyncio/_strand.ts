@@ -82,6 +82,12 @@ export class Strand {
     return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
   }
 
+  /** Whether a shield is what keeps the request from code that it is meant for. */
+  _isShieldedFrom(request: CancelRequest): boolean {
+    const waiter = this._waiter;
+    return !reaches(request, this._region) || isNativeCall(waiter) && waiter._isShieldedFrom(request);
+  }
+
   /** `turn` says that what has ended is a wait for nothing but the next turn, which could not be cancelled. */
   _step(throwing: boolean, error: unknown, turn = false): void {
     if (this._task._alert) {
@@ -96,7 +102,9 @@ export class Strand {
 
   /** `sent` tells the iterator whether it begins (`undefined`) or goes on. */
   #advance(throwing: boolean, error: unknown, sent: null | undefined): void {
-    current.frame = this._task;
+    const task = this._task;
+    current.frame = task;
+    if (task._here !== this) task._here = this;
     let result: IteratorResult<unknown, unknown>;
     try {
       if (!throwing) result = this.#iterator.next(sent);

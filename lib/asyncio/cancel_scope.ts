@@ -5,7 +5,7 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
-import { CancelRequest, type Region, strandHere } from "./_cancellation.ts";
+import { CancelRequest, enterRegion, leaveRegion, type Region, strandHere } from "./_cancellation.ts";
 import { type CancelKind, CancelOrigin } from "./cancel_origin.ts";
 import {
   type Awaitable,
@@ -59,10 +59,8 @@ export class CancelScope {
   #timer: Handle | null = null;
   #request: CancelRequest | null = null;
   #caught = false;
-  /** What was asked for before it was entered: that is none of its business, unless it comes again. */
-  #before: CancelRequest[] = [];
-  /** The source of the task's signal outside of the shield. */
-  #outerSignal: AbortController | undefined = undefined;
+  /** How often its code was cancelled before it was entered: that is none of its business, unless it comes again. */
+  #before = 0;
 
   /** @internal */
   constructor(deadline: number, shield: boolean) {
@@ -117,7 +115,8 @@ export class CancelScope {
     if (value === this.#shield) return;
     this.#shield = value;
     if (this.#state !== "active") return;
-    this.#changeSignal();
+    this.#region!.holds = value ? "all" : "nothing";
+    this.#strand!._task._changeSignal(this.#region!);
     if (!value) this.#strand!._task._cancelWait(this.#strand!);
   }
 
@@ -148,9 +147,9 @@ export class CancelScope {
   _enter(strand: Strand): void {
     this.#state = "active";
     this.#strand = strand;
-    this.#before = strand._task._requestsAt(strand._region);
-    this.#region = strand._region = { _parent: strand._region, _holds: () => this.#shield };
-    if (this.#shield) this.#changeSignal();
+    const outside = strand._region;
+    this.#before = strand._task._askedAt(outside) - strand._task._lastingAt(outside);
+    this.#region = enterRegion(strand, this.#shield ? "all" : "nothing");
     this.#setTimer();
   }
 
@@ -165,17 +164,16 @@ export class CancelScope {
     const request = this.#request;
     this.#timer?.cancel();
     this.#state = "finished";
+    const region = this.#region!;
     if (request !== null) {
-      const others = task._requestsAt(this.#region)
-        .some((other) => other !== request && (other.lasting || !this.#before.includes(other)));
-      this.#caught = thrown !== null && thrown.error instanceof CancelledError && !others;
       task._withdraw(request);
+      const lasting = task._lastingAt(region);
+      const others = lasting > 0 || task._askedAt(region) - lasting > this.#before;
+      this.#caught = thrown !== null && thrown.error instanceof CancelledError && !others;
     }
-    strand._region = this.#region!._parent;
-    if (this.#shield) task._exchangeSignal(this.#outerSignal);
+    leaveRegion(strand, region);
     // A scope that somebody keeps does not keep the code.
     this.#strand = null;
-    this.#before = [];
     return this.#caught;
   }
 
@@ -204,10 +202,6 @@ export class CancelScope {
     const expire = (): void => this.#cancel("deadline", undefined);
     if (this.#deadline <= loop.time()) expire();
     else this.#timer = loop.callAt(this.#deadline, expire);
-  }
-
-  #changeSignal(): void {
-    this.#outerSignal = this.#strand!._task._exchangeSignal(this.#shield ? undefined : this.#outerSignal);
   }
 }
 
