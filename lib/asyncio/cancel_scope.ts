@@ -16,7 +16,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { toDelay } from "./_delay.ts";
-import { CancelledError, TimeoutError } from "./exceptions.ts";
+import { cancellationIn, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
 
@@ -45,7 +45,12 @@ export type CancelScopeBody<A extends Awaitable<unknown>> = (scope: CancelScope)
  *   gets another at its next wait, where `Task.cancel()` and `timeout` throw once. What has to wait while it cleans up
  *   does so in a scope with a `shield`.
  * - The CancelledError that leaves the scope is caught there, unless somebody else has cancelled the code as well: an
- *   outer scope, or `Task.cancel()`.
+ *   outer scope, or `Task.cancel()`. So is a `SuppressedError` of nothing but CancelledErrors, which `await using` makes
+ *   when its disposers wait.
+ * - What has cancelled other tasks, or has to take something back, waits for that nevertheless: the ends of task groups
+ *   and of `map`, `waitFor()` with a limit of 0, `Server.serveForever()` for its connections, `Condition.wait()` for its
+ *   lock. All else that closes something begins to do so, and is cancelled at its first wait like other code: `close()`
+ *   and `waitClosed()` of what there is, the `finally` of an async generator, your own disposers.
  * - In the scope is what its body runs in its own task. A task group in the body cancels its tasks when the body is
  *   cancelled, once each, and so does `gather`; a task that is merely started in the body runs on.
  * - While it is cancelled it counts in `Task.cancelling()`; when it has ended, no more.
@@ -169,7 +174,7 @@ export class CancelScope {
       task._withdraw(request);
       const lasting = task._lastingAt(region);
       const others = lasting > 0 || task._askedAt(region) - lasting > this.#before;
-      this.#caught = thrown !== null && thrown.error instanceof CancelledError && !others;
+      this.#caught = thrown !== null && cancellationIn(thrown.error) !== null && !others;
     }
     leaveRegion(strand, region);
     // A scope that somebody keeps does not keep the code.

@@ -17,7 +17,7 @@ import {
   type Suspension,
 } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { NativeCall } from "./_native_call.ts";
 import { Strand } from "./_strand.ts";
@@ -519,7 +519,8 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _strandThrew(error: unknown): void {
     this.#finish();
-    if (error instanceof CancelledError) this._endCancelled(error);
+    const cancellation = cancellationIn(error);
+    if (cancellation !== null) this._endCancelled(cancellation);
     else {
       super.setException(error);
       if (endsLoop(error)) throw error;

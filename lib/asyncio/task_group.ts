@@ -14,7 +14,7 @@ import {
   coroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
-import { CancelledError, endsLoop, ExceptionGroup, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, CancelledError, endsLoop, ExceptionGroup, RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import type { Strand } from "./_strand.ts";
 import type { Task, TaskOptions } from "./task.ts";
@@ -134,7 +134,8 @@ export class TaskGroup {
   *#end(thrown: { error: unknown } | null): GeneratorCoroutine<void> {
     this.#state = "exiting";
     const parent = this.#parent!;
-    let cancellation = thrown?.error instanceof CancelledError ? thrown : null;
+    let cancellation = thrown === null ? null : cancellationIn(thrown.error);
+    const failure = cancellation === null ? thrown : null;
     if (thrown !== null) {
       if (endsLoop(thrown.error)) this.#fatal ??= thrown;
       if (!this.#aborting) this.#abort();
@@ -148,7 +149,7 @@ export class TaskGroup {
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         if (!this.#aborting) {
-          cancellation = { error };
+          cancellation = error;
           this.#abort();
         }
       }
@@ -172,11 +173,9 @@ export class TaskGroup {
       if (parent._askedAt(this.#region) === 0) cancellation = null;
     }
     if (cancellation !== null && this.#errors.length === 0) {
-      throw cancellation.error;
+      throw cancellation;
     }
-    if (thrown !== null && !(thrown.error instanceof CancelledError)) {
-      this.#errors.push(thrown.error);
-    }
+    if (failure !== null) this.#errors.push(failure.error);
     if (this.#errors.length === 0) return;
     // The errors go first; the cancellation comes at the next wait, and is counted as before.
     parent._renew(this.#strand!);

@@ -16,7 +16,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
-import { CancelledError, RuntimeError, TimeoutError } from "./exceptions.ts";
+import { cancellationIn, RuntimeError, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
 
@@ -127,7 +127,7 @@ export class Timeout {
       const task = strand._task;
       task._withdraw(this.#request!);
       const ours = task._askedAt(region) <= this.#cancelRequestsBefore;
-      if (ours && error instanceof CancelledError) {
+      if (ours && cancellationIn(error) !== null) {
         return new TimeoutError(`The time limit of the block is over`, {
           cause: error,
         });
