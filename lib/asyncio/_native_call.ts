@@ -3,13 +3,16 @@ import type { Context } from "./context.ts";
 import { afterMicrotasks } from "./_host.ts";
 import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import type { CancelRequest, Region } from "./_cancellation.ts";
-import { CancelledError } from "./exceptions.ts";
+import { CancelRequest, type Region } from "./_cancellation.ts";
+import { CancelOrigin } from "./cancel_origin.ts";
+import { cancellationIn, CancelledError } from "./exceptions.ts";
 import { Strand, type StrandOwner, type Waitable } from "./_strand.ts";
 import type { Task } from "./task.ts";
 
 /** A promise that is settled by a strand. */
 interface Settle {
+  /** Whether the strand waits for a future that is there without it, and has begun nothing itself. */
+  readonly bystander: boolean;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -89,7 +92,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   }
 
   /** Runs `iterator` as a strand, for native code that awaits it. */
-  run<T>(iterator: Iterator<unknown, T, unknown>): Promise<T> {
+  run<T>(iterator: Iterator<unknown, T, unknown>, bystander = false): Promise<T> {
     if (this.#state === "abandoned") return Promise.reject(errorOf(this.#givenUp!));
     const task = this._task;
     const before = current.frame;
@@ -107,10 +110,14 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       task._here = here;
     }
     // Where there is nothing to wait for, the code goes on as if it had not asked.
-    return result.done ? Promise.resolve(result.value) : this.#park(iterator, result);
+    return result.done ? Promise.resolve(result.value) : this.#park(iterator, result, bystander);
   }
 
-  #park<T>(iterator: Iterator<unknown, T, unknown>, result: IteratorYieldResult<unknown>): Promise<T> {
+  #park<T>(
+    iterator: Iterator<unknown, T, unknown>,
+    result: IteratorYieldResult<unknown>,
+    bystander: boolean,
+  ): Promise<T> {
     this.#parked();
     return new Promise<T>((resolve, reject) => {
       const strand = new Strand(this._task, iterator, this);
@@ -118,6 +125,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       this.#strands.set(strand, {
         resolve: resolve as (value: unknown) => void,
         reject,
+        bystander,
       });
       this._loop._parkedNatives++;
       const before = current.frame;
@@ -165,6 +173,18 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     return taken;
   }
 
+  /** Gives it up as nobody waits for it any more; whether it had not ended yet. */
+  _leave(request: CancelRequest): boolean {
+    if (this.#state !== "running") return false;
+    if (this.#strands.size > 0) {
+      for (const strand of [...this.#strands.keys()]) strand._leave(request);
+    } else {
+      this.#givenUp = request;
+      this.#settle("abandoned", errorOf(request));
+    }
+    return true;
+  }
+
   _isShieldedFrom(request: CancelRequest): boolean {
     for (const strand of this.#strands.keys()) if (strand._isShieldedFrom(request)) return true;
     return false;
@@ -207,7 +227,16 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     this.#state = state;
     this.#outcome = outcome;
     this._loop._nativeCalls--;
+    if (this.#strands.size > 0 && !this._loop.isClosed()) this.#leaveStrands();
     if (this.#observer !== null) this._loop._resume(this.#observer);
+  }
+
+  /** Cancels what the code has begun and not waited for, so that it takes nothing that nobody would give back. */
+  #leaveStrands(): void {
+    ignoreUnhandled();
+    const origin = new CancelOrigin("left behind", this._task);
+    const request = new CancelRequest(this._region, "The code that has begun this wait has ended", origin);
+    for (const [strand, { bystander }] of [...this.#strands]) if (!bystander) strand._leave(request);
   }
 
   #endGrace(): void {
@@ -226,6 +255,17 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     if (this.#releasedIn === this._loop._round) this._loop._released--;
     this.#releasedIn = -1;
   }
+}
+
+let ignoring = false;
+
+/** Code that was left behind is nobody's: that its cancellation is handled by nobody must not end the program. */
+function ignoreUnhandled(): void {
+  if (ignoring) return;
+  ignoring = true;
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    if (cancellationIn(event.reason)?.origin?.kind === "left behind") event.preventDefault();
+  });
 }
 
 function errorOf(request: CancelRequest): CancelledError {

@@ -82,6 +82,18 @@ export class Strand {
     return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
   }
 
+  /**
+   * Cancels it as nobody waits for it any more, also if what it waits for is done. Code in a shield is left to go on.
+   */
+  _leave(request: CancelRequest): void {
+    const waiter = this._waiter;
+    if (!reaches(request, this._region)) return;
+    const accepted = isNativeCall(waiter)
+      ? waiter._leave(request)
+      : waiter !== null && onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+    if (!accepted) this._waiter = failed(new CancelledError(request.message, { origin: request.origin }));
+  }
+
   /** Whether a shield is what keeps the request from code that it is meant for. */
   _isShieldedFrom(request: CancelRequest): boolean {
     const waiter = this._waiter;
@@ -171,6 +183,11 @@ export class Strand {
     this.#pending = { error: new RuntimeError(message) };
     this._task._loop._enqueue(this);
   }
+}
+
+/** What throws in a strand that is about to go on. */
+function failed(error: unknown): Waitable {
+  return { cancel: () => false, _throws: () => true, _takeError: () => error };
 }
 
 function isNativeCall(value: unknown): value is NativeCall {

@@ -102,7 +102,7 @@ export class CancelScope {
    * after the scope is left. The scope's own cancellation, and that of scopes, timeouts and groups in it, is not held.
    *
    * A shield that is not left holds up the end of `run()`. Give it a deadline where its code might hang:
-   * `moveOnAfter({ seconds: 5 }, cleanUp, { shield: true })`. The `signal` of the task is a new one in a shield. Other
+   * `moveOnAfter({ seconds: 5 }, cleanUp, { shield: true })`. `Task.signal` is another one in the shield. Other
    * tasks that the code starts and waits for are not reached by what would have cancelled its wait; but whoever cancels
    * them themselves does so, the end of `run()` included.
    *

@@ -598,6 +598,10 @@ function stackOf(error: unknown): TaskFrame[] {
  * Starts a task in the current loop: its first step is scheduled, and it runs alongside. CPython's
  * `asyncio.create_task`.
  *
+ * What an async function has begun and not waited for when it ends, as `void sleep(5).then(...)` or the losers of a
+ * `Promise.race`, is cancelled then: nobody could give back what it takes. Give what is to go on a task of its own.
+ * Futures and tasks that the function has stopped waiting for are left alone.
+ *
  * @typeParam A The type of the coroutine.
  * @param coroutine What to run. An async function goes in as a function, so that it runs in the task from its first
  * line.
