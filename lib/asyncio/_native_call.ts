@@ -42,6 +42,8 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   #releasedIn = -1;
   /** Calls off that this call is given up, which is about to happen. */
   #pardon: (() => void) | null = null;
+  /** Calls off the look at whether this code has begun to wait for the host. */
+  #unwatch: (() => void) | null = null;
   /** What it was given up for. */
   #givenUp: CancelRequest | null = null;
 
@@ -213,17 +215,35 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     this.#strands.delete(strand);
     this._loop._parkedNatives--;
     this.#released();
-    // A wait for the host, which may come now, tells nobody that it begins.
-    if (this._task._alert && this.#strands.size === 0 && this.#observer !== null) {
-      this._task._cancelWait(this.#observer);
+    if (this._task._alert && this.#strands.size === 0 && this.#state === "running") {
+      this.#watch(this.#observer!);
     }
     return settle;
+  }
+
+  /** Cancels a wait for the host if one comes now, which tells nobody that it begins. */
+  #watch(observer: Strand): void {
+    if (this.#unwatch !== null) return;
+    this._loop._nativeTurns++;
+    this.#unwatch = afterMicrotasks(() => {
+      this.#endWatch();
+      if (this.#strands.size === 0) this._task._cancelWait(observer);
+      this._loop._wake();
+    });
+  }
+
+  #endWatch(): void {
+    if (this.#unwatch === null) return;
+    this.#unwatch();
+    this.#unwatch = null;
+    this._loop._nativeTurns--;
   }
 
   #settle(state: "returned" | "threw" | "abandoned", outcome: unknown): void {
     if (this.#state !== "running") return;
     this.#parked();
     this.#endGrace();
+    this.#endWatch();
     this.#state = state;
     this.#outcome = outcome;
     this._loop._nativeCalls--;

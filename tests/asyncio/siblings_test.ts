@@ -258,6 +258,20 @@ loopTest("Task.signal asked for from outside is that of the whole task", async (
   await wait([task]);
 });
 
+loopTest("Task.cancel() held by a shield comes after it also to code that has taken the signal", async (loop) => {
+  const aborted: boolean[] = [];
+  const task = createTask(async () => {
+    const { signal } = currentTask()!;
+    await cancelScope(() => sleep(10), { shield: true });
+    aborted.push(signal.aborted);
+    await sleep(1000);
+  });
+  await sleep(5);
+  task.cancel();
+  await wait([task]);
+  assertEquals([task.cancelled(), loop.time(), aborted], [true, 10, [false]]);
+});
+
 kindTest("Task.cancel() that is swallowed is counted, and no more", function* (co) {
   const log: unknown[] = [];
   const worker = createTask(
