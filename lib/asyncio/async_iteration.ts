@@ -15,7 +15,7 @@ import {
   isPromise,
 } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, RuntimeError } from "./exceptions.ts";
 
 /** There is no further item. Thrown by {@linkcode anext} without a default. Python's `StopAsyncIteration`. */
 export class StopAsyncIteration extends Error {
@@ -137,7 +137,8 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
    * Lets go of the source: an iterator is told to `return()`, which is waited for; a stream is cancelled and unlocked;
    * listeners are taken off. A second call does nothing.
    *
-   * An iterator whose `next()` was cancelled and has not answered is not waited for: it may never answer.
+   * An iterator whose `next()` was cancelled and has not answered is not waited for: it may never answer. In a
+   * {@linkcode CancelScope} that is cancelled, the waits of an async generator that is told to return throw.
    */
   close(): Coroutine<void> {
     return close(this as AsyncItems<unknown>);
@@ -240,7 +241,7 @@ const closeAfter = coroutine(function* closeAfter(items: AsyncItems<unknown>): G
   try {
     yield* items._close();
   } catch (exception) {
-    if (exception instanceof CancelledError) throw exception;
+    if (cancellationIn(exception) !== null) throw exception;
     currentFrame()?._loop?.callExceptionHandler({ message: "Closing an async iterable failed", exception });
   }
 });
@@ -308,7 +309,7 @@ class IteratorSource<T> implements ItemSource<T> {
       // The wait was cancelled and not what was asked for, which is there for the next wait.
       ended = question.threw(error);
       // The cancellation of an earlier wait has come to where the generator noticed, and ended it.
-      if (ended && question.waits > 1 && error instanceof CancelledError) return { done: true, value: undefined };
+      if (ended && question.waits > 1 && cancellationIn(error) !== null) return { done: true, value: undefined };
       throw error;
     } finally {
       this.#over = ended;
