@@ -5,6 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { liveWorkers } from "../../lib/futures/_pool.ts";
 import {
   BrokenProcessPoolError,
@@ -18,6 +19,12 @@ import {
   ThreadPoolExecutor,
   type ThreadPoolExecutorOptions,
 } from "../../lib/futures/mod.ts";
+
+/** Has `fn` called by `call` until pools take it for a quick one, which they hand out ahead. */
+export async function makeQuick(fn: unknown, call: () => PromiseLike<unknown>): Promise<void> {
+  const ref = functionRef(fn);
+  do await Promise.all(Array.from({ length: 300 }, call)); while (ref.cost === undefined || ref.cost > 0.2);
+}
 
 /** The options that both pools have. */
 export interface CommonOptions extends Omit<PoolOptions, "initializer"> {
