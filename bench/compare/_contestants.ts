@@ -23,7 +23,6 @@ export interface Contestant {
   readonly except?: readonly Row["id"][];
 }
 
-/** What does not depend on `--only` and the like; the last one is for what few say. */
 function contestant(
   section: Section,
   kind: Contestant["kind"],

@@ -62,7 +62,11 @@ export class Program {
     try {
       await this.#stdin.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
       const { value, done } = await this.#answers.next();
-      if (done) throw new Error(this.#over ? `no answer within ${PATIENCE / 1000} s` : "the program ended");
+      if (done) {
+        const killed = this.#over;
+        this.#over = true;
+        throw new Error(killed ? `no answer within ${PATIENCE / 1000} s` : "the program ended");
+      }
       const { error, none, ...answer } = JSON.parse(value);
       if (error !== undefined) throw new Error(error);
       return none ? undefined : answer;

@@ -11,9 +11,9 @@ export interface Header {
   readonly date: string;
   readonly machine: string;
   readonly command: string;
-  readonly rounds: number;
+  rounds: number;
   /** How busy the machine was at the begin and at the end. */
-  readonly loads: number[];
+  loads: number[];
   readonly versions: ReadonlyMap<string, string>;
 }
 
@@ -54,7 +54,7 @@ function head({ date, machine, command, rounds, loads, versions }: Header, names
   return [
     `- ${date}, ${machine}; load ${loads.map((load) => load.toFixed(1)).join(" to ")}.`,
     `- ${used.map((name) => `${name === "python" ? "CPython" : name} ${versions.get(name)}`).join(", ")}.`,
-    `- \`${command}\`: medians of ${rounds} rounds after one to warm up, by turns.`,
+    `- \`${command}\`: medians of ${rounds} round${rounds === 1 ? "" : "s"} after one to warm up, by turns.`,
   ].join("\n");
 }
 
@@ -213,7 +213,7 @@ export function growthReport(header: Header, results: readonly ScaleResult[]): R
   );
   const markdown = [
     "# How Skein grows",
-    head({ ...header, rounds: Math.min(header.rounds, 3) }, ["deno"]),
+    head(header, ["deno"]),
     lines,
     "![All curves](./scale.svg)",
     `The exponent is that of a fit through the sizes from a thousandth of the largest on: 1 is in step with the size, and n

@@ -17,7 +17,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type Contestant, contestants } from "./_contestants.ts";
 import { equip, type Equipment, machine, reasonToSkip } from "./_machine.ts";
-import { type Answer, Program } from "./_program.ts";
+import { Program } from "./_program.ts";
 import {
   comparisonReport,
   growthReport,
@@ -26,14 +26,16 @@ import {
   type Measurement,
   type ScaleResult,
 } from "./_report.ts";
-import { type Request, type Row, rows, type Scale, scales, type Section } from "./_rows.ts";
+import { type Row, rows, type Scale, scales, type Section } from "./_rows.ts";
+import { Run } from "./_run.ts";
 import { exponent, summarize } from "./_statistics.ts";
 
-/** What a contestant is given to do in a row whose `n` is free, in milliseconds. */
-const TARGET = 120;
-/** Who takes longer than that for a row is asked in fewer rounds, or one would wait for the slowest only. Milliseconds. */
-const SLOW = 1500;
-const SLOW_ROUNDS = 2;
+/**
+ * How long each part goes on with further rounds, in milliseconds: all of it is over in ten minutes, also when the machine
+ * is busy with something else.
+ */
+const BUDGET = { pools: 240_000, loop: 130_000, scale: 140_000 };
+const LEAST_ROUNDS = 2;
 /** Sizes below this share of the largest say more of the constant costs than of the growth. */
 const FITTED = 1 / 1000;
 
@@ -93,98 +95,67 @@ if (isWanted("loop")) await compare("loop");
 if (isWanted("scale")) await grow();
 say(`\nDone after ${elapsed()}${output === undefined ? "" : `; tables and charts are in ${output}`}`);
 
-/** As many operations as take a fraction of a second, by what the last answer took. */
-function scaledTo(request: Request, { elapsed }: Answer): Request {
-  const { n = 1 } = request;
-  const ideal = Math.min(Math.max(n * TARGET / elapsed, n / 20), n * 50);
-  // Whole thousands: that is divisible by the numbers of tasks.
-  return { ...request, n: Math.max(1000, Math.round(ideal / 1000) * 1000) };
-}
-
 async function compare(section: Section): Promise<void> {
-  const skipped = new Map<string, string>();
-  const programs = new Map<Contestant, Program>();
+  const skipped: string[] = [];
+  const runs: Run[] = [];
   for (const each of taking.filter((each) => each.section === section)) {
     const reason = reasonToSkip(each, equipment);
-    if (reason !== undefined) skipped.set(each.name, reason);
-    else programs.set(each, new Program(each, python));
+    if (reason === undefined) runs.push(new Run(each, python));
+    else skipped.push(`${each.name} is left out: ${reason}`);
   }
   const asked = chosen(rows, options.rows).filter((row) => row.section === section);
   const requests = Object.values(Object.groupBy(asked, ({ request }) => JSON.stringify(request))) as Row[][];
   const measured: Measured = new Map(asked.map((row) => [row, new Map()]));
-  const failed = new Map<string, string>();
-  const scaled = new Map<string, Request>();
-  const slow = new Set<string>();
-  header.loads.push(Deno.loadavg()[0]!);
+  const begin = performance.now();
+  let last = 0;
+  header.loads = [Deno.loadavg()[0]!];
   for (let round = 0; round <= rounds; round++) {
+    const now = performance.now();
+    if (round > LEAST_ROUNDS && now + last - begin > BUDGET[section]) break;
+    // Not always in the same order, so that nobody always runs behind the same one.
+    const order = [...runs.slice(round % runs.length), ...runs.slice(0, round % runs.length)];
     for (const group of requests) {
       const [row] = group as [Row];
       if (row.once && round > 0) continue;
-      // Not always in the same order, so that nobody always runs behind the same one.
-      const order = [...programs];
-      order.push(...order.splice(0, round % order.length));
-      for (const [contestant, program] of order) {
-        const key = `${contestant.id} ${row.id}`;
-        if (round > SLOW_ROUNDS && slow.has(key)) continue;
-        if (program.over || failed.has(key) || group.every(({ id }) => contestant.except?.includes(id))) continue;
-        try {
-          if (row.perWorker) {
-            const before = program.memory();
-            if (await program.ask(row.request) === undefined) continue;
-            const after = program.memory();
-            await program.ask({ row: "letGo" });
-            if (before !== undefined && after !== undefined) {
-              measured.get(row)!.set(contestant, [Math.max(0, after - before) / Number(row.request.workers)]);
-            }
-            continue;
-          }
-          let answer = await program.ask(scaled.get(key) ?? row.request);
-          if (answer === undefined) continue;
-          if (!row.fixed) {
-            scaled.set(key, scaledTo(scaled.get(key) ?? row.request, answer));
-            // What it can do it does only now: the first time compiled it.
-            if (round === 0) {
-              answer = (await program.ask(scaled.get(key)!))!;
-              scaled.set(key, scaledTo(scaled.get(key)!, answer));
-            }
-          }
-          if (answer.elapsed > SLOW) slow.add(key);
-          if (round === 0 && !row.once) continue;
-          for (const each of group) {
-            const of = measured.get(each)!;
-            of.set(contestant, [...of.get(contestant) ?? [], answer.figures[each.figure ?? "value"]!]);
-          }
-        } catch (error) {
-          failed.set(key, `${contestant.name}, ${row.name}: ${(error as Error).message}`);
+      for (const run of order) {
+        if (run.contestant.except?.includes(row.id)) continue;
+        const figures = await run.figures(row, round);
+        if (figures === undefined) continue;
+        for (const each of group) {
+          const of = measured.get(each)!;
+          of.set(run.contestant, [...of.get(run.contestant) ?? [], figures[each.figure ?? "value"]!]);
         }
       }
     }
-    say(
-      `${section}: ${round === 0 ? "warm" : `round ${round} of ${rounds}`} after ${elapsed()}, load ${
-        Deno.loadavg()[0]!.toFixed(1)
-      }`,
-    );
+    last = performance.now() - now;
+    header.rounds = round;
+    const done = round === 0 ? "warm" : `round ${round} of ${rounds}`;
+    say(`${section}: ${done} after ${elapsed()}, load ${Deno.loadavg()[0]!.toFixed(1)}`);
   }
   header.loads.push(Deno.loadavg()[0]!);
-  await Promise.all([...programs.values()].map((program) => program.close()));
+  await Promise.all(runs.map((run) => run.close()));
 
-  const report = comparisonReport(section, header, asked, taking, measured, [
-    ...[...skipped].map(([name, reason]) => `${name} is left out: ${reason}`),
-    ...[...failed.values()],
-  ]);
+  const failures = runs.flatMap((run) => [...run.failures.values()]);
+  const report = comparisonReport(section, header, asked, taking, measured, [...skipped, ...failures]);
   say(report.text);
   await write(report.files);
 }
 
 async function grow(): Promise<void> {
   const results: ScaleResult[] = [];
-  header.loads.push(Deno.loadavg()[0]!);
+  const begin = performance.now();
+  header.loads = [Deno.loadavg()[0]!];
+  header.rounds = Math.min(rounds, 3);
+  const all = chosen(scales, options.rows);
   for (const id of new Set(scales.map(({ contestant }) => contestant))) {
     const program = new Program(contestants.find((each) => each.id === id)!, python);
     // Compiled before it is measured.
-    const mine = chosen(scales, options.rows).filter((scale) => scale.contestant === id);
+    const mine = all.filter((scale) => scale.contestant === id);
     for (const scale of mine) await once(program, scale, scale.sizes[scale.sizes.length >> 1]!);
-    for (const scale of mine) results.push(await growthOf(program, scale));
+    for (const scale of mine) {
+      const deadline = begin + BUDGET.scale * (results.length + 1) / all.length;
+      results.push(await growthOf(program, scale, deadline));
+    }
     await program.close();
     say(`scale: ${id} after ${elapsed()}, load ${Deno.loadavg()[0]!.toFixed(1)}`);
   }
@@ -200,12 +171,13 @@ async function once(program: Program, scale: Scale, size: number): Promise<numbe
   return scale.total(answer!.figures.value!, size);
 }
 
-/** Up the sizes, again and again; the largest ones less often, as they take the most time and spread the least. */
-async function growthOf(program: Program, scale: Scale): Promise<ScaleResult> {
+/** Up the sizes, again and again until the deadline. */
+async function growthOf(program: Program, scale: Scale, deadline: number): Promise<ScaleResult> {
   const largest = scale.sizes.at(-1)! / (options.quick ? 10 : 1);
   const sizes = scale.sizes.filter((size) => size <= largest);
   const totals = new Map<number, number[]>(sizes.map((size) => [size, []]));
-  for (let round = 0; round < Math.min(rounds, 3); round++) {
+  for (let round = 0; round < header.rounds; round++) {
+    if (round > 0 && performance.now() > deadline) break;
     for (const size of sizes) totals.get(size)!.push(await once(program, scale, size));
   }
   const points: Measurement[] = sizes.map((size) => ({ size, ...summarize(totals.get(size)!) }));
