@@ -11,6 +11,7 @@ export interface Header {
   readonly date: string;
   readonly machine: string;
   readonly command: string;
+  /** How many at the most: fewer where time was short. */
   rounds: number;
   /** How busy the machine was at the begin and at the end. */
   loads: number[];
@@ -54,7 +55,7 @@ function head({ date, machine, command, rounds, loads, versions }: Header, names
   return [
     `- ${date}, ${machine}; load ${loads.map((load) => load.toFixed(1)).join(" to ")}.`,
     `- ${used.map((name) => `${name === "python" ? "CPython" : name} ${versions.get(name)}`).join(", ")}.`,
-    `- \`${command}\`: medians of ${rounds} round${rounds === 1 ? "" : "s"} after one to warm up, by turns.`,
+    `- \`${command}\`: medians of up to ${rounds} rounds after one to warm up, by turns.`,
   ].join("\n");
 }
 
@@ -168,6 +169,7 @@ export function comparisonReport(
 const READING: Record<Section, string> = {
   pools: `## How to read it
 
+- Each contestant runs each row in a program of its own.
 - All pools have two workers and run the same tasks; each result is awaited, and checked after the time was taken.
 - "Skein against it" is how many times as good Skein is; below 1 it is behind. _Limits_ do no more than send messages:
   no queue, no errors, no cancellation.
@@ -175,19 +177,20 @@ const READING: Record<Section, string> = {
   \`concurrentTasksPerWorker: 64\`, which its documentation means for tasks that wait. comlink has no pool; its workers
   get the tasks in turn. Processes serialize by V8's format where there is a choice, as JSON has no buffers.
 - CPython's threads share all objects, so nothing is copied there; and the interpreter lock lets one run at a time.
-- Who takes more than 1.5 s for a row is asked in two rounds only. Memory is measured once.
+- Who takes more than 1.5 s for a row is asked in one round only. Memory is measured once.
 - The memory of a worker is what the resident memory of the program and its children grows by, and counts memory that
   processes share with each other once for each.
 - Beside a long one: 100 short tasks one after the other, while one worker of two always has a task of 30 ms.`,
   loop: `## How to read it
 
+- Each contestant runs each row in a program of its own.
 - A switch is \`sleep(0)\`; native promises switch by \`await null\`, Effect by \`yieldNow\`, effection by waiting for a
   promise that is resolved, as it has no other way to let others go first.
 - Only what a peer has is compared: there is no \`callSoon\` in effection and Effect, no lock in effection. Its queues
   have no bound, so an item there goes to another task and back.
 - p-limit stands for locks and semaphores of promises. Native promises are the limit, and can be neither cancelled nor
   ordered.
-- Who takes more than 1.5 s for a row is asked in two rounds only. Memory is measured once.
+- Who takes more than 1.5 s for a row is asked in one round only. Memory is measured once.
 - The memory of a task is what the heap grows by, in CPython what \`tracemalloc\` sees.`,
 };
 

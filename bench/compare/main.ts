@@ -34,7 +34,7 @@ import { exponent, summarize } from "./_statistics.ts";
  * How long each part goes on with further rounds, in milliseconds: all of it is over in ten minutes, also when the machine
  * is busy with something else.
  */
-const BUDGET = { pools: 240_000, loop: 130_000, scale: 140_000 };
+const BUDGET = { pools: 220_000, loop: 110_000, scale: 100_000 };
 const LEAST_ROUNDS = 2;
 /** Sizes below this share of the largest say more of the constant costs than of the growth. */
 const FITTED = 1 / 1000;
@@ -96,30 +96,27 @@ if (isWanted("scale")) await grow();
 say(`\nDone after ${elapsed()}${output === undefined ? "" : `; tables and charts are in ${output}`}`);
 
 async function compare(section: Section): Promise<void> {
-  const skipped: string[] = [];
-  const runs: Run[] = [];
+  const notes: string[] = [];
+  const present: Contestant[] = [];
   for (const each of taking.filter((each) => each.section === section)) {
     const reason = reasonToSkip(each, equipment);
-    if (reason === undefined) runs.push(new Run(each, python));
-    else skipped.push(`${each.name} is left out: ${reason}`);
+    if (reason === undefined) present.push(each);
+    else notes.push(`${each.name} is left out: ${reason}`);
   }
   const asked = chosen(rows, options.rows).filter((row) => row.section === section);
   const requests = Object.values(Object.groupBy(asked, ({ request }) => JSON.stringify(request))) as Row[][];
   const measured: Measured = new Map(asked.map((row) => [row, new Map()]));
   const begin = performance.now();
-  let last = 0;
   header.loads = [Deno.loadavg()[0]!];
-  for (let round = 0; round <= rounds; round++) {
-    const now = performance.now();
-    if (round > LEAST_ROUNDS && now + last - begin > BUDGET[section]) break;
-    // Not always in the same order, so that nobody always runs behind the same one.
-    const order = [...runs.slice(round % runs.length), ...runs.slice(0, round % runs.length)];
-    for (const group of requests) {
-      const [row] = group as [Row];
-      if (row.once && round > 0) continue;
-      for (const run of order) {
-        if (run.contestant.except?.includes(row.id)) continue;
-        const figures = await run.figures(row, round);
+  for (const [i, group] of requests.entries()) {
+    const [row] = group as [Row];
+    const runs = present.filter(({ except }) => !except?.includes(row.id)).map((each) => new Run(each, row, python));
+    const deadline = begin + BUDGET[section] * (i + 1) / requests.length;
+    for (let round = 0; round <= (row.once ? 0 : rounds); round++) {
+      if (round > LEAST_ROUNDS && performance.now() > deadline) break;
+      // Not always in the same order, so that nobody always runs behind the same one.
+      for (const run of [...runs.slice(round % runs.length), ...runs.slice(0, round % runs.length)]) {
+        const figures = await run.figures(round);
         if (figures === undefined) continue;
         for (const each of group) {
           const of = measured.get(each)!;
@@ -127,16 +124,13 @@ async function compare(section: Section): Promise<void> {
         }
       }
     }
-    last = performance.now() - now;
-    header.rounds = round;
-    const done = round === 0 ? "warm" : `round ${round} of ${rounds}`;
-    say(`${section}: ${done} after ${elapsed()}, load ${Deno.loadavg()[0]!.toFixed(1)}`);
+    await Promise.all(runs.map((run) => run.close()));
+    notes.push(...runs.flatMap(({ failure }) => failure ?? []));
+    say(`${section}: ${row.name}, after ${elapsed()}, load ${Deno.loadavg()[0]!.toFixed(1)}`);
   }
   header.loads.push(Deno.loadavg()[0]!);
-  await Promise.all(runs.map((run) => run.close()));
 
-  const failures = runs.flatMap((run) => [...run.failures.values()]);
-  const report = comparisonReport(section, header, asked, taking, measured, [...skipped, ...failures]);
+  const report = comparisonReport(section, header, asked, taking, measured, notes);
   say(report.text);
   await write(report.files);
 }
