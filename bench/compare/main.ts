@@ -183,6 +183,6 @@ async function write(files: ReadonlyMap<string, string>): Promise<void> {
   if (output === undefined) return;
   await Deno.mkdir(output, { recursive: true });
   for (const [name, text] of files) await Deno.writeTextFile(`${output}/${name}`, text);
-  const documents = [...files.keys()].filter((name) => name.endsWith(".md")).map((name) => `${output}/${name}`);
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...documents] }).output();
+  const paths = [...files.keys()].map((name) => `${output}/${name}`);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...paths] }).output();
 }
