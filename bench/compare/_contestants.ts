@@ -111,4 +111,5 @@ export const contestants: readonly Contestant[] = [
   loop("effection", "effection", "deno", ["loop_effection.mjs"], npm("effection")),
   loop("effect", "Effect", "node", ["loop_effect.mjs"], npm("effect")),
   loop("p-limit", "p-limit", "deno", ["loop_p_limit.mjs"], npm("p-limit")),
+  loop("async-mutex", "async-mutex", "deno", ["loop_async_mutex.mjs"], npm("async-mutex")),
 ];

@@ -188,8 +188,10 @@ const READING: Record<Section, string> = {
   promise that is resolved, as it has no other way to let others go first.
 - Only what a peer has is compared: there is no \`callSoon\` in effection and Effect, no lock in effection. Its queues
   have no bound, so an item there goes to another task and back.
-- p-limit stands for locks and semaphores of promises. Native promises are the limit, and can be neither cancelled nor
-  ordered.
+- p-limit and async-mutex stand for locks and semaphores of promises: \`@std/async\` 1.5.0 has neither. Native promises
+  are the limit, and can be neither cancelled nor ordered.
+- A lock is held by \`using\`, by \`async with\` in CPython, by \`withPermit\` in Effect, by \`finally\` with async-mutex.
+  Who passes through a semaphore of 10 lets others go first while holding it.
 - Who takes more than 1.5 s for a row is asked in one round only. Memory is measured once.
 - The memory of a task is what the heap grows by, in CPython what \`tracemalloc\` sees.`,
 };

@@ -72,6 +72,12 @@ await serve({
     return speed;
   },
 
+  free: ({ n }) =>
+    timed(n, function* () {
+      const locked = Semaphore.withPermit(yield* Semaphore.make(1))(Effect.void);
+      for (let i = 0; i < n; i++) yield* locked;
+    }),
+
   lock: ({ n, tasks }) =>
     timed(n, function* () {
       const semaphore = yield* Semaphore.make(1);
@@ -92,6 +98,12 @@ await serve({
       yield* Effect.yieldNow;
       yield* Semaphore.release(semaphore, 1);
       yield* Fiber.joinAll(fibers);
+    }),
+
+  ten: ({ n }) =>
+    timed(n, function* () {
+      const passing = Semaphore.withPermit(yield* Semaphore.make(10))(Effect.yieldNow);
+      yield* all(many(n, () => passing));
     }),
 
   cancel: ({ n }) =>

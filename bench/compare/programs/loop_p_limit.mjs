@@ -8,6 +8,12 @@ const { default: pLimit } = await peer("p-limit");
 const many = (count, make) => Array.from({ length: count }, (_, i) => make(i));
 
 await serve({
+  free: ({ n }) =>
+    rate(n, async () => {
+      const limit = pLimit(1);
+      for (let i = 0; i < n; i++) await limit(async () => {});
+    }),
+
   lock: ({ n, tasks }) =>
     rate(n, () => {
       const limit = pLimit(1);
@@ -29,5 +35,14 @@ await serve({
       resolve();
       await first;
       await Promise.all(others);
+    }),
+
+  ten: ({ n }) =>
+    rate(n, () => {
+      const limit = pLimit(10);
+      return Promise.all(many(n, () =>
+        limit(async () => {
+          await null;
+        })));
     }),
 });

@@ -28,8 +28,10 @@ interface Bodies {
   chain(depth: number, n: number): Awaitable<void>;
   produce(queue: Queue<number>, n: number): Awaitable<void>;
   consume(queue: Queue<number>, n: number): Awaitable<number>;
+  taking(lock: Lock, n: number): Awaitable<void>;
   locking(lock: Lock, n: number): Awaitable<void>;
   passing(semaphore: Semaphore): Awaitable<void>;
+  resting(semaphore: Semaphore): Awaitable<void>;
   parked(future: Future<void>): Awaitable<void>;
 }
 
@@ -55,6 +57,11 @@ const generators: Bodies = {
     for (let i = 0; i < n; i++) sum += yield* queue.get();
     return sum;
   },
+  *taking(lock, n) {
+    for (let i = 0; i < n; i++) {
+      using _held = yield* lock.acquire();
+    }
+  },
   *locking(lock, n) {
     for (let i = 0; i < n; i++) {
       using _held = yield* lock.acquire();
@@ -63,6 +70,10 @@ const generators: Bodies = {
   },
   *passing(semaphore) {
     using _held = yield* semaphore.acquire();
+  },
+  *resting(semaphore) {
+    using _held = yield* semaphore.acquire();
+    yield* sleep(0);
   },
   *parked(future) {
     yield* future;
@@ -90,6 +101,11 @@ const functions: Bodies = {
     for (let i = 0; i < n; i++) sum += await queue.get();
     return sum;
   },
+  taking: (lock, n) => async () => {
+    for (let i = 0; i < n; i++) {
+      using _held = await lock.acquire();
+    }
+  },
   locking: (lock, n) => async () => {
     for (let i = 0; i < n; i++) {
       using _held = await lock.acquire();
@@ -98,6 +114,10 @@ const functions: Bodies = {
   },
   passing: (semaphore) => async () => {
     using _held = await semaphore.acquire();
+  },
+  resting: (semaphore) => async () => {
+    using _held = await semaphore.acquire();
+    await sleep(0);
   },
   parked: (future) => async () => {
     await future;
@@ -164,6 +184,12 @@ const rows: Record<string, (request: never) => Promise<unknown>> = {
     return speed;
   }),
 
+  free: inLoop(({ n }: { n: number }) =>
+    rate(n, async () => {
+      await createTask(bodies.taking(new Lock(), n));
+    })
+  ),
+
   lock: inLoop(({ n, tasks }: { n: number; tasks: number }) =>
     rate(n, async () => {
       const lock = new Lock();
@@ -181,6 +207,14 @@ const rows: Record<string, (request: never) => Promise<unknown>> = {
       check(semaphore.statistics().tasksWaiting === n, "semaphore");
       semaphore.release();
       await gather(tasks);
+    })
+  ),
+
+  ten: inLoop(({ n }: { n: number }) =>
+    rate(n, async () => {
+      const semaphore = new Semaphore(10);
+      await gather(many(n, () => createTask(bodies.resting(semaphore))));
+      check(semaphore.statistics().value === 10, "ten");
     })
   ),
 

@@ -115,6 +115,13 @@ async def queue(request):
     check(total == n * (n - 1) // 2, "queue")
 
 
+async def free(request):
+    one = asyncio.Lock()
+    for _ in range(request["n"]):
+        async with one:
+            pass
+
+
 async def lock(request):
     n, tasks = request["n"], request["tasks"]
     one = asyncio.Lock()
@@ -138,6 +145,16 @@ async def semaphore(request):
     await asyncio.sleep(0)
     permits.release()
     await asyncio.gather(*tasks)
+
+
+async def ten(request):
+    permits = asyncio.Semaphore(10)
+
+    async def passing():
+        async with permits:
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(loop.create_task(passing()) for _ in range(request["n"])))
 
 
 async def parked_on(future):
@@ -191,8 +208,10 @@ serve({
     "callSoon": row(call_soon),
     "timers": row(timers),
     "queue": row(queue),
+    "free": row(free),
     "lock": row(lock),
     "semaphore": row(semaphore),
+    "ten": row(ten),
     "cancel": row(cancel, rated=False),
     "parked": row(parked, rated=False),
 })
