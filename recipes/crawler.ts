@@ -18,7 +18,7 @@
  */
 
 import { bold } from "@std/fmt/colors";
-import { currentTask, map, moveOnAfter, Queue, run } from "../lib/asyncio/mod.ts";
+import { map, moveOnAfter, Queue, run } from "../lib/asyncio/mod.ts";
 import { wholeNumber } from "./_options.ts";
 import { runRecipe } from "./_recipe.ts";
 
@@ -29,9 +29,9 @@ interface Page {
 }
 
 async function visit(path: string, origin: string, timeout: number): Promise<Page> {
-  const { value } = await moveOnAfter(timeout, async () => {
-    // When the time is over this signal aborts, which closes the connection; the next page gets a new one.
-    const response = await fetch(new URL(path, origin), { signal: currentTask()!.signal });
+  const { value } = await moveOnAfter(timeout, async ({ signal }) => {
+    // When the time is over the signal aborts, which closes the connection.
+    const response = await fetch(new URL(path, origin), { signal });
     const links = [...(await response.text()).matchAll(/href="([^"]+)"/g)].map(([, link]) => link!);
     return { path, status: response.status, links };
   });

@@ -16,7 +16,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { toDelay } from "./_delay.ts";
-import { cancellationIn, TimeoutError } from "./exceptions.ts";
+import { cancellationIn, RuntimeError, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
 
@@ -71,6 +71,19 @@ export class CancelScope {
   constructor(deadline: number, shield: boolean) {
     this.#deadline = deadline;
     this.#shield = shield;
+  }
+
+  /**
+   * Aborts when the code in the scope is cancelled: for `fetch` and the like, `fetch(url, { signal: scope.signal })`. What
+   * {@linkcode Task.signal} is directly in the body of the scope.
+   *
+   * @throws {RuntimeError} If the scope has ended.
+   */
+  get signal(): AbortSignal {
+    if (this.#strand === null) {
+      throw new RuntimeError("Cannot take the signal of a scope that has ended: take it in its body");
+    }
+    return this.#strand._task._signalAt(this.#region);
   }
 
   /** Whether it was cancelled, by {@linkcode CancelScope.cancel} or as its time was over. */

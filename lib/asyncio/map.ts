@@ -47,7 +47,7 @@ interface Call<R> {
  * @typeParam R The type of the results.
  */
 export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
-  readonly #call: (item: unknown) => Awaitable<R>;
+  readonly #call: (item: unknown, signal: AbortSignal) => Awaitable<R>;
   readonly #items: Iterable<unknown> | AsyncIterable<unknown>;
   readonly #limit: number;
   readonly #ordered: boolean;
@@ -67,7 +67,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
 
   /** @internal */
   constructor(
-    call: (item: unknown) => Awaitable<R>,
+    call: (item: unknown, signal: AbortSignal) => Awaitable<R>,
     items: Iterable<unknown> | AsyncIterable<unknown>,
     limit: number,
     ordered: boolean,
@@ -208,7 +208,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
 
   *#run(call: Call<R>, item: unknown, group: TaskGroup): GeneratorCoroutine<void> {
     try {
-      const value = yield* awaiting(() => this.#call(item) as PromiseLike<R>);
+      const value = yield* awaiting(bind(this.#call, item) as () => PromiseLike<R>);
       call.outcome = { value };
     } catch (error) {
       this.#fail(error, group);
@@ -276,6 +276,14 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
   }
 }
 
+/** A call for one item. The signal is there only for those who take it, as it is not for nothing. */
+function bind<R>(
+  call: (item: unknown, signal: AbortSignal) => R,
+  item: unknown,
+): (signal: AbortSignal) => R {
+  return call.length > 1 ? (signal) => call(item, signal) : () => (call as (item: unknown) => R)(item);
+}
+
 function wake(waiter: Future<void> | null): void {
   if (waiter?.done() === false) waiter.setResult();
 }
@@ -336,7 +344,7 @@ function isAsync(items: Iterable<unknown> | AsyncIterable<unknown>): items is As
  *
  * @typeParam T The type of the items.
  * @typeParam A The type of what `call` returns.
- * @param call A `function*` or an `async` function of one item.
+ * @param call A `function*` or an `async` function of one item; it also gets the signal of its task.
  * @param items A sync or async iterable.
  * @param options How many at a time, and in which order.
  * @returns An async iterable of the results; generators call its `next()`.
@@ -380,7 +388,7 @@ function isAsync(items: Iterable<unknown> | AsyncIterable<unknown>): items is As
  * ```
  */
 export function map<T, A extends Awaitable<unknown>>(
-  call: (item: T) => A,
+  call: (item: T, signal: AbortSignal) => A,
   items: Iterable<T> | AsyncIterable<T>,
   options: MapOptions,
 ): Mapping<AwaitedOf<A>> {
@@ -394,5 +402,10 @@ export function map<T, A extends Awaitable<unknown>>(
   }
   const { ordered = true } = options ?? {};
   const limit = positiveInteger(options?.limit, "limit", ValueError);
-  return new Mapping<AwaitedOf<A>>(call as (item: unknown) => Awaitable<AwaitedOf<A>>, items, limit, ordered);
+  return new Mapping<AwaitedOf<A>>(
+    call as (item: unknown, signal: AbortSignal) => Awaitable<AwaitedOf<A>>,
+    items,
+    limit,
+    ordered,
+  );
 }

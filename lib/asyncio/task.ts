@@ -166,7 +166,7 @@ export class Task<T> extends Future<T> {
    */
   get signal(): AbortSignal {
     const error = this.#native()?._givenUp;
-    return error ? AbortSignal.abort(error) : this.#signalAt(this._place());
+    return error ? AbortSignal.abort(error) : this._signalAt(this._place());
   }
 
   /**
@@ -483,7 +483,12 @@ export class Task<T> extends Future<T> {
     return native?._task === this as unknown ? native : null;
   }
 
-  #signalAt(region: Region | null): AbortSignal {
+  /**
+   * The signal of code in a region.
+   *
+   * @internal
+   */
+  _signalAt(region: Region | null): AbortSignal {
     const signals = this.#signals ??= new Map();
     let source = signals.get(region);
     if (source === undefined) signals.set(region, source = { controller: new AbortController(), signal: undefined });
@@ -491,7 +496,7 @@ export class Task<T> extends Future<T> {
     // The host holds what follows a signal weakly, so a task that runs for ever can have any number of them.
     return source.signal ??= region === null || region.holds !== "nothing"
       ? signal
-      : AbortSignal.any([this.#signalAt(region.parent), signal]);
+      : AbortSignal.any([this._signalAt(region.parent), signal]);
   }
 
   #abort(source: SignalSource | undefined, request: CancelRequest): boolean {

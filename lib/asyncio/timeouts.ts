@@ -49,6 +49,19 @@ export class Timeout {
     return this.#when === Infinity ? null : this.#when;
   }
 
+  /**
+   * Aborts when the code in the block is cancelled, also by this time limit: for `fetch` and the like. What {@linkcode
+   * Task.signal} is directly in the block.
+   *
+   * @throws {RuntimeError} If the block has ended.
+   */
+  get signal(): AbortSignal {
+    if (this.#strand === null) {
+      throw new RuntimeError("Cannot take the signal of a timeout that has ended: take it in its body");
+    }
+    return this.#strand._task._signalAt(this.#region);
+  }
+
   /** Whether the time was over before the block was. */
   expired(): boolean {
     return this.#state === "expiring" || this.#state === "expired";

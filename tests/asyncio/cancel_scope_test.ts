@@ -7,6 +7,7 @@ import {
   type CancelScope,
   cancelScope,
   Condition,
+  type Coroutine,
   coroutine,
   createTask,
   currentTask,
@@ -19,6 +20,7 @@ import {
   moveOnAt,
   run,
   Runner,
+  RuntimeError,
   shield,
   sleep,
   type TaskGroup,
@@ -1183,5 +1185,25 @@ for (const kind of KINDS) {
       ),
       { numRuns: 400, seed: 11 },
     );
+  });
+}
+
+type Limited = (delay: number, body: (scope: { signal: AbortSignal }) => Promise<void>) => Coroutine<unknown>;
+const limits: readonly (readonly [string, Limited])[] = [["CancelScope", moveOnAfter], ["Timeout", timeout]];
+
+for (const [name, limited] of limits) {
+  loopTest(`${name}.signal aborts with the block, and that of the code around it does not`, async () => {
+    const outer = currentTask()!.signal;
+    const signals: AbortSignal[] = [];
+    let kept: { signal: AbortSignal } | undefined;
+    await gather([limited(5, async (scope) => {
+      kept = scope;
+      signals.push(scope.signal);
+      assertStrictEquals(currentTask()!.signal, scope.signal);
+      await sleep(100);
+    })], { returnExceptions: true });
+    assertEquals([signals[0]!.aborted, outer.aborted], [true, false]);
+    assertInstanceOf(signals[0]!.reason, CancelledError);
+    assertThrows(() => kept!.signal, RuntimeError, "that has ended: take it in its body");
   });
 }

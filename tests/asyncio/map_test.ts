@@ -367,3 +367,22 @@ Deno.test("map() refuses what is no function or no iterable at once", () => {
     assertThrows(() => map(() => sleep(1), items, { limit: 1 }), TypeError, "pass an iterable");
   }
 });
+
+loopTest("map() gives each call the signal of its task", async () => {
+  const aborted: number[] = [];
+  const results = map(
+    async (n: number, signal: AbortSignal) => {
+      signal.addEventListener("abort", () => aborted.push(n));
+      await sleep(10 * n);
+      return n;
+    },
+    [1, 2, 3],
+    { limit: 2 },
+  );
+  for await (const result of results) {
+    assertEquals(result, 1);
+    break;
+  }
+  // The third has not begun: nobody asked for more.
+  assertEquals(aborted, [2]);
+});
