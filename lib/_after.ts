@@ -1,5 +1,5 @@
 /** The longest time that a timer of the platform takes; a longer one would fire at once. */
-const LONGEST = 2 ** 31 - 1;
+export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Calls `callback` after `milliseconds`, however many; never after `Infinity`.
@@ -10,7 +10,10 @@ export function after(milliseconds: number, callback: () => void): () => void {
   if (milliseconds === Infinity) return () => {};
   let timer: ReturnType<typeof setTimeout>;
   const wait = (rest: number) => {
-    timer = setTimeout(() => rest > LONGEST ? wait(rest - LONGEST) : callback(), Math.min(Math.max(0, rest), LONGEST));
+    timer = setTimeout(
+      () => rest > LONGEST_TIMER ? wait(rest - LONGEST_TIMER) : callback(),
+      Math.min(Math.max(0, rest), LONGEST_TIMER),
+    );
   };
   wait(milliseconds);
   return () => clearTimeout(timer);

@@ -45,9 +45,10 @@ export class ByteBuffer {
 
   /** Where `wanted`, which is not empty, is from `offset` on; -1 if nowhere. */
   indexOf(wanted: Uint8Array, offset: number): number {
-    const bytes = this.#bytes;
-    const first = wanted[0]!;
     const last = this.#end - wanted.length;
+    // Without what lies behind the content, which may be as long.
+    const bytes = this.#bytes.subarray(0, this.#end);
+    const first = wanted[0]!;
     let at = this.#start + offset;
     while (at <= last) {
       at = bytes.indexOf(first, at);

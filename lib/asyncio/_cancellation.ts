@@ -2,15 +2,33 @@ import type { CancelOrigin } from "./cancel_origin.ts";
 import type { Suspension, Yieldable } from "./coroutine.ts";
 import type { Strand } from "./_strand.ts";
 
-/** A stretch of code that a strand is in, which keeps some cancellations away from the code. */
-export interface Region {
+/** What a region keeps away from its code of the cancellations that come from outside of it. */
+export type Held = "nothing" | "lasting" | "all";
+
+/** A stretch of code that a strand is in, which can be cancelled by itself and keeps some cancellations away. */
+export class Region {
   /** The region around it. */
-  readonly _parent: Region | null;
-  /** Whether it keeps away a cancellation that comes from outside of it. */
-  _holds(request: CancelRequest): boolean;
+  readonly parent: Region | null;
+  holds: Held;
+
+  constructor(parent: Region | null, holds: Held = "nothing") {
+    this.parent = parent;
+    this.holds = holds;
+  }
 }
 
-/** A cancellation that a task was asked for and that has not been taken back: `cancelling()` is how many there are. */
+/** Has the code of `strand` be in a region of its own from now on. */
+export function enterRegion(strand: Strand, holds?: Held): Region {
+  return strand._region = new Region(strand._region, holds);
+}
+
+/** Ends a region that `strand` has entered. */
+export function leaveRegion(strand: Strand, region: Region): void {
+  strand._region = region.parent;
+  strand._task._dropSignal(region);
+}
+
+/** Cancellations that a task was asked for and that have not been taken back: `cancelling()` is how many there are. */
 export class CancelRequest {
   /** What it is meant for: all that runs in this region, or in the whole task. */
   readonly level: Region | null;
@@ -20,6 +38,8 @@ export class CancelRequest {
   message: unknown;
   /** Whether it has yet to be thrown. */
   pending = false;
+  /** How many it stands for: those that need no more than to be counted are one object. */
+  count = 1;
 
   constructor(level: Region | null, message: unknown, origin: CancelOrigin, lasting = false) {
     this.level = level;
@@ -29,19 +49,14 @@ export class CancelRequest {
   }
 }
 
-/** Whether a request gets to code in the region `place`, past the shields in between. */
+/** Whether a request gets to code in the region `place`: one in the region it is meant for, with no shield in between. */
 export function reaches(request: CancelRequest, place: Region | null): boolean {
-  const { level } = request;
+  const { level, lasting } = request;
   let region = place;
-  for (; region !== null && region !== level; region = region._parent) {
-    if (region._holds(request) && !encloses(region, level)) return false;
+  for (; region !== null && region !== level; region = region.parent) {
+    if (region.holds === "all" || (lasting && region.holds === "lasting")) return false;
   }
-  return !request.lasting || region === level;
-}
-
-function encloses(region: Region, inner: Region | null): boolean {
-  for (; inner !== null; inner = inner._parent) if (inner === region) return true;
-  return false;
+  return region === level;
 }
 
 /** What code yields to learn which strand it is in. The strand goes on at once: that is no wait. */
@@ -62,11 +77,10 @@ export function* strandHere(): Generator<Suspension, Strand, unknown> {
  */
 export function* patiently<T>(awaitable: Yieldable<T>): Generator<Suspension, T, unknown> {
   const strand = yield* strandHere();
-  const before = strand._region;
-  strand._region = { _parent: before, _holds: (request) => request.lasting };
+  const region = enterRegion(strand, "lasting");
   try {
     return yield* awaitable as Iterable<Suspension, T>;
   } finally {
-    strand._region = before;
+    leaveRegion(strand, region);
   }
 }

@@ -3,8 +3,7 @@ import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
-import { hostWait } from "./_host_wait.ts";
-import type { ReadTransport, StreamReader } from "./stream_reader.ts";
+import type { HostTransport, StreamReader } from "./stream_reader.ts";
 
 /** CPython's marks: above the one `drain()` waits, until no more than the other is left to be sent. */
 const HIGH_WATER = 64 * 1024;
@@ -12,6 +11,9 @@ const LOW_WATER = 16 * 1024;
 
 /** How much is given to the host at once: enough that the call does not count, little enough to see progress. */
 const PIECE = 256 * 1024;
+
+/** How often the host has to come round without sending anything to have no room. It takes what there is room for at once. */
+const TURNS_TO_SEND = 2;
 
 /** What is at the other end of a {@linkcode Connection}: a socket, or a pipe in one direction. */
 export interface Endpoint {
@@ -33,8 +35,12 @@ export interface Endpoint {
  *
  * It is _open_, then _closing_ from `close()` on while what was written is being sent, then _lost_. An error of either
  * loop loses it at once.
+ *
+ * A virtual clock stands still while somebody waits for it and the host works for that. The host does so until it has
+ * failed, as far as one can know; but if the other side is a connection of the same loop, it is known what is on its way
+ * and whether the other side takes it.
  */
-export class Connection implements ReadTransport, Disposable {
+export class Connection implements HostTransport, Disposable {
   readonly #endpoint: Endpoint;
   readonly #loop: EventLoop;
   readonly #reader: StreamReader | null;
@@ -52,6 +58,22 @@ export class Connection implements ReadTransport, Disposable {
   #eofAsked = false;
   #state: "open" | "closing" | "lost" = "open";
   #error: unknown = null;
+  /** The other side, if that is in the same loop. */
+  #peer: Connection | null = null;
+  #expectsPeer = false;
+  #readWaits = 0;
+  #sendWaits = 0;
+  /** All bytes so far that were to be sent, and that have come in. */
+  #written = 0;
+  #received = 0;
+  /** Whether the end has come in. */
+  #ended = false;
+  /** Whether the peer does not read, and the system takes no more before it does. */
+  #stuck = false;
+  /** The host's timer that looks for that. */
+  #watch: ReturnType<typeof setTimeout> | null = null;
+  /** For how many reasons the clock stands still. */
+  #holds = 0;
 
   constructor(endpoint: Endpoint, loop: EventLoop, reader: StreamReader | null, onLost?: () => void) {
     this.#endpoint = endpoint;
@@ -60,6 +82,21 @@ export class Connection implements ReadTransport, Disposable {
     this.#onLost = onLost;
     reader?._setHostTransport(this);
     loop._resources.add(this);
+  }
+
+  /** Learns that its other side is of the same loop. */
+  meet(peer: Connection): void {
+    this.#peer = peer;
+    peer.#peer = this;
+    this.#expectsPeer = peer.#expectsPeer = false;
+    this.#tellClock();
+    peer.#tellClock();
+  }
+
+  /** Whether its other side is to be accepted by the same loop at any moment. */
+  expectPeer(expected: boolean): void {
+    this.#expectsPeer = expected;
+    this.#tellClock();
   }
 
   /** Begins to read, unless the reader wants to ask for it. */
@@ -103,6 +140,8 @@ export class Connection implements ReadTransport, Disposable {
     if (this.#eofAsked) throw new RuntimeError("Cannot write after writeEof(): write before it, or open a connection");
     if (this.closing || data.length === 0) return;
     this.#unsent.append(data);
+    this.#written += data.length;
+    this.#tellClocks();
     if (this.#left > HIGH_WATER) this.#writingPaused = true;
     this.#write();
   }
@@ -110,6 +149,7 @@ export class Connection implements ReadTransport, Disposable {
   writeEof(): void {
     if (this.closing || this.#eofAsked) return;
     this.#eofAsked = true;
+    this.#tellClocks();
     this.#write();
   }
 
@@ -121,8 +161,7 @@ export class Connection implements ReadTransport, Disposable {
       return;
     }
     this.#state = "closing";
-    // The host still works for this loop, even if no task waits for it.
-    this.#loop._adopted(false, 1);
+    this.#tellClocks();
   }
 
   /** Closes it at once. What was not sent is dropped. */
@@ -133,6 +172,17 @@ export class Connection implements ReadTransport, Disposable {
   /** What the end of its loop does. */
   [Symbol.dispose](): void {
     this.abort();
+  }
+
+  *arriving(waiter: Future<void>): Generator<Suspension, void, unknown> {
+    this.#readWaits++;
+    this.#tellClock();
+    try {
+      yield* waiter;
+    } finally {
+      this.#readWaits--;
+      this.#tellClock();
+    }
   }
 
   /** Waits until it is no longer paused, or lost. */
@@ -187,19 +237,25 @@ export class Connection implements ReadTransport, Disposable {
   async #readLoop(): Promise<void> {
     const reader = this.#reader!;
     this.#reading = true;
+    this.#tellClocks();
     try {
       while (!this.#readingPaused) {
         const data = await this.#endpoint.read!();
         if (this.closing) return;
         if (data === null) {
+          this.#ended = true;
           reader.feedEof();
+          this.#tellClock();
           // `#reading` stays: there is nothing more to read.
           if (!this.#endpoint.halfOpen) this.close();
           return;
         }
+        this.#received += data.length;
         reader.feedData(data);
+        this.#tellClock();
       }
       this.#reading = false;
+      this.#tellClocks();
     } catch (error) {
       if (!this.closing) this.#lose(error);
     }
@@ -232,27 +288,30 @@ export class Connection implements ReadTransport, Disposable {
 
   #sent(): void {
     const left = this.#left;
+    this.#stuck = false;
     if (left <= LOW_WATER) this.#writingPaused = false;
     for (const [waiter, mark] of this.#drains) if (left <= mark) this.#settle(waiter);
+    this.#tellClock();
   }
 
   *#waitToSend(mark: number): Generator<Suspension, void, unknown> {
     const waiter = this.#loop.createFuture<void>();
     this.#drains.set(waiter, mark);
+    this.#sendWaits++;
+    this.#tellClock();
     try {
-      yield* hostWait(waiter);
+      yield* waiter;
     } finally {
       this.#drains.delete(waiter);
+      this.#sendWaits--;
+      this.#tellClock();
     }
   }
 
   #lose(error: unknown): void {
     if (this.lost) return;
-    if (this.#state === "closing") {
-      this.#loop._adopted(false, -1);
-      this.#loop._wake();
-    }
     this.#state = "lost";
+    this.#expectsPeer = false;
     this.#error = error;
     this.#unsent.clear();
     this.#loop._resources.delete(this);
@@ -262,6 +321,52 @@ export class Connection implements ReadTransport, Disposable {
     for (const waiter of this.#drains.keys()) this.#settle(waiter);
     for (const waiter of this.#closeWaiters) this.#settle(waiter);
     this.#onLost?.();
+    this.#tellClocks();
+  }
+
+  /** Whether the host has something for this side, or may have. */
+  get #isSent(): boolean {
+    const peer = this.#peer;
+    if (this.lost) return false;
+    if (peer === null) return true;
+    return peer.#written > this.#received || (!this.#ended && (peer.#eofAsked || peer.closing));
+  }
+
+  #tellClocks(): void {
+    this.#tellClock();
+    if (this.#peer !== null) this.#peer.#tellClock();
+  }
+
+  /** Has a virtual clock stand still just as long as the host works for those who wait for this connection. */
+  #tellClock(): void {
+    // Also if no task waits for it, the host works on what is to be sent before the close.
+    const sends = !this.lost && (this.#sendWaits > 0 || this.#state === "closing");
+    const blocked = sends && this.#peer !== null && !this.#peer.lost && !this.#peer.#reading;
+    if (!blocked) this.#unwatch();
+    else if (!this.#stuck && this.#watch === null) this.#look(this.#left, TURNS_TO_SEND);
+    const holds = Number(this.#expectsPeer) + Number(this.#readWaits > 0 && this.#isSent) +
+      Number(sends && !this.#stuck);
+    if (holds === this.#holds) return;
+    this.#loop._adopted(false, holds - this.#holds);
+    const woken = holds < this.#holds;
+    this.#holds = holds;
+    if (woken) this.#loop._wake();
+  }
+
+  /** Finds out whether the system takes what is to be sent, where the other side does not read. */
+  #look(left: number, turns: number): void {
+    this.#watch = setTimeout(() => {
+      this.#watch = null;
+      if (this.#left === left && turns > 1) return this.#look(left, turns - 1);
+      this.#stuck = this.#left === left;
+      this.#tellClock();
+    }, 0);
+  }
+
+  #unwatch(): void {
+    this.#stuck = false;
+    if (this.#watch !== null) clearTimeout(this.#watch);
+    this.#watch = null;
   }
 
   /** Lets a waiter go on, which looks for itself whether the connection was lost. */

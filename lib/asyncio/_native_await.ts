@@ -5,7 +5,7 @@ import type { Future } from "./future.ts";
 /** What native code that awaits `future` waits for. */
 export function awaitFuture<T>(future: Future<T>): Promise<T> {
   const native = currentNative();
-  return native === null ? settled(future) : native.run<T>(future[Symbol.iterator]());
+  return native === null ? settled(future) : native.run<T>(future[Symbol.iterator](), true);
 }
 
 /** The outcome of a future for code in no task: its loop runs until the future is done. */

@@ -65,6 +65,10 @@ export class SocketEndpoint implements Endpoint {
     set(this.#conn, (tcp) => tcp.setKeepAlive(true));
   }
 
+  get conn(): Deno.Conn {
+    return this.#conn;
+  }
+
   get info(): Partial<ExtraInfo> {
     const { remoteAddr: peername, localAddr: sockname } = this.#conn;
     const info = { peername, sockname, socket: this.#conn };

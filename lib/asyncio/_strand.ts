@@ -82,6 +82,24 @@ export class Strand {
     return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
   }
 
+  /**
+   * Cancels it as nobody waits for it any more, also if what it waits for is done. Code in a shield is left to go on.
+   */
+  _leave(request: CancelRequest): void {
+    const waiter = this._waiter;
+    if (!reaches(request, this._region)) return;
+    const accepted = isNativeCall(waiter)
+      ? waiter._leave(request)
+      : waiter !== null && onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+    if (!accepted) this._waiter = failed(new CancelledError(request.message, { origin: request.origin }));
+  }
+
+  /** Whether a shield is what keeps the request from code that it is meant for. */
+  _isShieldedFrom(request: CancelRequest): boolean {
+    const waiter = this._waiter;
+    return !reaches(request, this._region) || isNativeCall(waiter) && waiter._isShieldedFrom(request);
+  }
+
   /** `turn` says that what has ended is a wait for nothing but the next turn, which could not be cancelled. */
   _step(throwing: boolean, error: unknown, turn = false): void {
     if (this._task._alert) {
@@ -96,7 +114,9 @@ export class Strand {
 
   /** `sent` tells the iterator whether it begins (`undefined`) or goes on. */
   #advance(throwing: boolean, error: unknown, sent: null | undefined): void {
-    current.frame = this._task;
+    const task = this._task;
+    current.frame = task;
+    if (task._here !== this) task._here = this;
     let result: IteratorResult<unknown, unknown>;
     try {
       if (!throwing) result = this.#iterator.next(sent);
@@ -163,6 +183,11 @@ export class Strand {
     this.#pending = { error: new RuntimeError(message) };
     this._task._loop._enqueue(this);
   }
+}
+
+/** What throws in a strand that is about to go on. */
+function failed(error: unknown): Waitable {
+  return { cancel: () => false, _throws: () => true, _takeError: () => error };
 }
 
 function isNativeCall(value: unknown): value is NativeCall {

@@ -6,6 +6,7 @@
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
 import { Future as CallFuture } from "../futures/future.ts";
+import { itemSource, type SourcedIterator } from "./async_iteration.ts";
 import { policy } from "./_current.ts";
 import {
   type Awaitable,
@@ -97,13 +98,14 @@ export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, As
   /** The futures that were passed, in the order in which they end. */
   [Symbol.asyncIterator](): AsyncIterableIterator<CompletedFuture<T, F>> {
     // No async generator: that would await the futures that it yields.
-    const iterator: AsyncIterableIterator<CompletedFuture<T, F>> = {
+    const iterator: SourcedIterator<CompletedFuture<T, F>> = {
       next: async () => {
         if (this.#left === 0) return { done: true, value: undefined };
         this.#left--;
         return { done: false, value: (await this.#box()).future as CompletedFuture<T, F> };
       },
       [Symbol.asyncIterator]: () => iterator,
+      [itemSource]: { next: () => this.#nextCompleted(), close: () => {} },
     };
     return iterator;
   }
@@ -133,6 +135,18 @@ export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, As
     }
     this.#todo.clear();
   };
+
+  *#nextCompleted(): GeneratorCoroutine<IteratorResult<CompletedFuture<T, F>, void>> {
+    if (this.#left === 0) return { done: true, value: undefined };
+    this.#left--;
+    try {
+      return { done: false, value: (yield* this.#take()) as CompletedFuture<T, F> };
+    } catch (error) {
+      // The one that ends next is there for the next wait. After the time limit there is one error for each.
+      if (!(error instanceof TimeoutError)) this.#left++;
+      throw error;
+    }
+  }
 
   #put(item: F | null): void {
     this.#done.push(item);

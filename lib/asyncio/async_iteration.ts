@@ -15,7 +15,7 @@ import {
   isPromise,
 } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, RuntimeError } from "./exceptions.ts";
 
 /** There is no further item. Thrown by {@linkcode anext} without a default. Python's `StopAsyncIteration`. */
 export class StopAsyncIteration extends Error {
@@ -51,6 +51,25 @@ export interface ItemSource<T> {
   next(): GeneratorCoroutine<IteratorResult<T, unknown>>;
   /** Lets go of what it holds. What it returns is waited for where that can be done. */
   close(): unknown;
+}
+
+/**
+ * Where the iterators of this library have their {@linkcode ItemSource}, for {@linkcode aiter} and {@linkcode anext} to
+ * read it rather than the iterator. From a `next()` that rejects as its wait was cancelled it cannot be known whether that
+ * has ended the iterator, as it does an async generator, or lets it be.
+ *
+ * @internal
+ */
+export const itemSource: unique symbol = Symbol("itemSource");
+
+/**
+ * An iterator over an {@linkcode ItemSource}.
+ *
+ * @internal
+ */
+export interface SourcedIterator<T> extends AsyncIterableIterator<T> {
+  /** Where its items come from. */
+  readonly [itemSource]: ItemSource<T>;
 }
 
 /**
@@ -118,7 +137,8 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
    * Lets go of the source: an iterator is told to `return()`, which is waited for; a stream is cancelled and unlocked;
    * listeners are taken off. A second call does nothing.
    *
-   * An iterator whose `next()` was cancelled and has not answered is not waited for: it may never answer.
+   * An iterator whose `next()` was cancelled and has not answered is not waited for: it may never answer. In a
+   * {@linkcode CancelScope} that is cancelled, the waits of an async generator that is told to return throw.
    */
   close(): Coroutine<void> {
     return close(this as AsyncItems<unknown>);
@@ -152,7 +172,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
 
   /** For `for await`, which closes it when it is left, and when the wait for an item throws or is cancelled. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    const iterator: AsyncIterableIterator<T> = {
+    const iterator: SourcedIterator<T> = {
       next: async () => {
         try {
           if (await this.more()) return { done: false, value: this.value };
@@ -168,6 +188,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
         return { done: true, value: undefined };
       },
       [Symbol.asyncIterator]: () => iterator,
+      [itemSource]: this.#source,
     };
     return iterator;
   }
@@ -220,7 +241,7 @@ const closeAfter = coroutine(function* closeAfter(items: AsyncItems<unknown>): G
   try {
     yield* items._close();
   } catch (exception) {
-    if (exception instanceof CancelledError) throw exception;
+    if (cancellationIn(exception) !== null) throw exception;
     currentFrame()?._loop?.callExceptionHandler({ message: "Closing an async iterable failed", exception });
   }
 });
@@ -288,7 +309,7 @@ class IteratorSource<T> implements ItemSource<T> {
       // The wait was cancelled and not what was asked for, which is there for the next wait.
       ended = question.threw(error);
       // The cancellation of an earlier wait has come to where the generator noticed, and ended it.
-      if (ended && question.waits > 1 && error instanceof CancelledError) return { done: true, value: undefined };
+      if (ended && question.waits > 1 && cancellationIn(error) !== null) return { done: true, value: undefined };
       throw error;
     } finally {
       this.#over = ended;
@@ -358,7 +379,8 @@ const known = new WeakMap<object, AsyncItems<unknown>>();
 function itemsOf<T>(iterator: AsyncIterator<T>): AsyncItems<T> {
   let items = known.get(iterator);
   if (items === undefined) {
-    items = new AsyncItems<T>(new IteratorSource(iterator)) as AsyncItems<unknown>;
+    const source = (iterator as Partial<SourcedIterator<T>>)[itemSource] ?? new IteratorSource(iterator);
+    items = new AsyncItems<T>(source) as AsyncItems<unknown>;
     known.set(iterator, items);
   }
   return items as AsyncItems<T>;
@@ -399,7 +421,6 @@ function itemsOf<T>(iterator: AsyncIterator<T>): AsyncItems<T> {
  */
 export function aiter<T>(source: AsyncIterable<T> | ReadableStream<T>, options: AsyncItemsOptions = {}): AsyncItems<T> {
   if (source instanceof AsyncItems) return source;
-  if (givesItems<T>(source)) return source._items();
   if (source instanceof ReadableStream) {
     return new AsyncItems<T>(new StreamSource<T>(source, options.preventCancel ?? false));
   }
@@ -409,11 +430,6 @@ export function aiter<T>(source: AsyncIterable<T> | ReadableStream<T>, options: 
     );
   }
   return itemsOf(source[Symbol.asyncIterator]());
-}
-
-/** Whether it is of this library: then a wait that is cancelled does not end it, as it would an async generator. */
-function givesItems<T>(source: unknown): source is { _items(): AsyncItems<T> } {
-  return typeof source === "object" && source !== null && "_items" in source;
 }
 
 const next = coroutine(function* anext(

@@ -15,6 +15,7 @@ import type { Task } from "./task.ts";
  * - `"deadline"`: a cancel scope whose time is over;
  * - `"task group"`: a task group that ends early;
  * - `"signal"`: an `AbortSignal`;
+ * - `"left behind"`: the end of native code that has begun to wait for something, as by `Promise.race`, and not stayed;
  * - `"interrupt"`: Ctrl-C while `run()` runs;
  * - `"shutdown"`: the end of `run()`, which cancels the tasks that are left.
  */
@@ -25,6 +26,7 @@ export type CancelKind =
   | "deadline"
   | "task group"
   | "signal"
+  | "left behind"
   | "interrupt"
   | "shutdown";
 
@@ -35,6 +37,7 @@ const TEXTS: Record<CancelKind, string> = {
   deadline: "deadline of a scope over",
   "task group": "task group ended early",
   signal: "signal aborted",
+  "left behind": "left behind by code that has ended",
   interrupt: "Ctrl-C",
   shutdown: "end of run()",
 };

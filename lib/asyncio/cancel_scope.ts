@@ -5,7 +5,7 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
-import { CancelRequest, type Region, strandHere } from "./_cancellation.ts";
+import { CancelRequest, enterRegion, leaveRegion, type Region, strandHere } from "./_cancellation.ts";
 import { type CancelKind, CancelOrigin } from "./cancel_origin.ts";
 import {
   type Awaitable,
@@ -16,7 +16,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { toDelay } from "./_delay.ts";
-import { CancelledError, TimeoutError } from "./exceptions.ts";
+import { cancellationIn, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
 
@@ -45,7 +45,12 @@ export type CancelScopeBody<A extends Awaitable<unknown>> = (scope: CancelScope)
  *   gets another at its next wait, where `Task.cancel()` and `timeout` throw once. What has to wait while it cleans up
  *   does so in a scope with a `shield`.
  * - The CancelledError that leaves the scope is caught there, unless somebody else has cancelled the code as well: an
- *   outer scope, or `Task.cancel()`.
+ *   outer scope, or `Task.cancel()`. So is a `SuppressedError` of nothing but CancelledErrors, which `await using` makes
+ *   when its disposers wait.
+ * - What has cancelled other tasks, or has to take something back, waits for that nevertheless: the ends of task groups
+ *   and of `map`, `waitFor()` with a limit of 0, `Server.serveForever()` for its connections, `Condition.wait()` for its
+ *   lock. All else that closes something begins to do so, and is cancelled at its first wait like other code: `close()`
+ *   and `waitClosed()` of what there is, the `finally` of an async generator, your own disposers.
  * - In the scope is what its body runs in its own task. A task group in the body cancels its tasks when the body is
  *   cancelled, once each, and so does `gather`; a task that is merely started in the body runs on.
  * - While it is cancelled it counts in `Task.cancelling()`; when it has ended, no more.
@@ -59,10 +64,8 @@ export class CancelScope {
   #timer: Handle | null = null;
   #request: CancelRequest | null = null;
   #caught = false;
-  /** What was asked for before it was entered: that is none of its business, unless it comes again. */
-  #before: CancelRequest[] = [];
-  /** The source of the task's signal outside of the shield. */
-  #outerSignal: AbortController | undefined = undefined;
+  /** How often its code was cancelled before it was entered: that is none of its business, unless it comes again. */
+  #before = 0;
 
   /** @internal */
   constructor(deadline: number, shield: boolean) {
@@ -99,7 +102,7 @@ export class CancelScope {
    * after the scope is left. The scope's own cancellation, and that of scopes, timeouts and groups in it, is not held.
    *
    * A shield that is not left holds up the end of `run()`. Give it a deadline where its code might hang:
-   * `moveOnAfter({ seconds: 5 }, cleanUp, { shield: true })`. The `signal` of the task is a new one in a shield. Other
+   * `moveOnAfter({ seconds: 5 }, cleanUp, { shield: true })`. `Task.signal` is another one in the shield. Other
    * tasks that the code starts and waits for are not reached by what would have cancelled its wait; but whoever cancels
    * them themselves does so, the end of `run()` included.
    *
@@ -117,7 +120,8 @@ export class CancelScope {
     if (value === this.#shield) return;
     this.#shield = value;
     if (this.#state !== "active") return;
-    this.#changeSignal();
+    this.#region!.holds = value ? "all" : "nothing";
+    this.#strand!._task._changeSignal(this.#region!);
     if (!value) this.#strand!._task._cancelWait(this.#strand!);
   }
 
@@ -148,9 +152,9 @@ export class CancelScope {
   _enter(strand: Strand): void {
     this.#state = "active";
     this.#strand = strand;
-    this.#before = strand._task._requestsAt(strand._region);
-    this.#region = strand._region = { _parent: strand._region, _holds: () => this.#shield };
-    if (this.#shield) this.#changeSignal();
+    const outside = strand._region;
+    this.#before = strand._task._askedAt(outside) - strand._task._lastingAt(outside);
+    this.#region = enterRegion(strand, this.#shield ? "all" : "nothing");
     this.#setTimer();
   }
 
@@ -165,17 +169,16 @@ export class CancelScope {
     const request = this.#request;
     this.#timer?.cancel();
     this.#state = "finished";
+    const region = this.#region!;
     if (request !== null) {
-      const others = task._requestsAt(this.#region)
-        .some((other) => other !== request && (other.lasting || !this.#before.includes(other)));
-      this.#caught = thrown !== null && thrown.error instanceof CancelledError && !others;
       task._withdraw(request);
+      const lasting = task._lastingAt(region);
+      const others = lasting > 0 || task._askedAt(region) - lasting > this.#before;
+      this.#caught = thrown !== null && cancellationIn(thrown.error) !== null && !others;
     }
-    strand._region = this.#region!._parent;
-    if (this.#shield) task._exchangeSignal(this.#outerSignal);
+    leaveRegion(strand, region);
     // A scope that somebody keeps does not keep the code.
     this.#strand = null;
-    this.#before = [];
     return this.#caught;
   }
 
@@ -204,10 +207,6 @@ export class CancelScope {
     const expire = (): void => this.#cancel("deadline", undefined);
     if (this.#deadline <= loop.time()) expire();
     else this.#timer = loop.callAt(this.#deadline, expire);
-  }
-
-  #changeSignal(): void {
-    this.#outerSignal = this.#strand!._task._exchangeSignal(this.#shield ? undefined : this.#outerSignal);
   }
 }
 
@@ -245,6 +244,11 @@ function scopedBy<T>(
       `Cannot run ${Deno.inspect(body, { depth: 0 })} in a cancel scope: pass a function* or an async function`,
     );
   }
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot use ${Deno.inspect(options)} as options of a cancel scope: pass { shield: true }, or nothing`,
+    );
+  }
   const { shield = false } = options;
   if (typeof shield !== "boolean") {
     throw new TypeError(`Cannot use ${Deno.inspect(shield, { depth: 0 })} as shield: pass true or false`);
@@ -253,11 +257,19 @@ function scopedBy<T>(
 }
 
 function after(delay: DurationLike | null): (now: number) => number {
+  requireTime(delay, "delay");
   const time = toDelay(delay, "delay");
   return (now) => now + time;
 }
 
+/** Refuses what was left out: no limit is asked for by `null`. */
+function requireTime(time: unknown, what: string): void {
+  if (time !== undefined) return;
+  throw new TypeError(`Cannot use undefined as ${what}: pass milliseconds, or null for no limit`);
+}
+
 function at(deadline: number | null): (now: number) => number {
+  requireTime(deadline, "deadline");
   const time = toDelay(deadline, "deadline");
   return () => time;
 }
@@ -313,7 +325,7 @@ export function cancelScope<A extends Awaitable<unknown>>(
  * @param options The shield.
  * @returns The result of the body, or that the scope was cancelled.
  * @throws {ValueError} If `delay` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `delay` is none, or `body` no function.
  *
  * @example
  * ```ts
@@ -344,7 +356,7 @@ export function moveOnAfter<A extends Awaitable<unknown>>(
  * @param options The shield.
  * @returns The result of the body, or that the scope was cancelled.
  * @throws {ValueError} If `deadline` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `deadline` is none, or `body` no function.
  */
 export function moveOnAt<A extends Awaitable<unknown>>(
   deadline: number | null,
@@ -368,7 +380,7 @@ export function moveOnAt<A extends Awaitable<unknown>>(
  * @returns What awaiting the body gives.
  * @throws {TimeoutError} (when awaited) If the scope was cancelled.
  * @throws {ValueError} If `delay` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `delay` is none, or `body` no function.
  *
  * @example
  * ```ts
@@ -397,7 +409,7 @@ export function failAfter<A extends Awaitable<unknown>>(
  * @returns What awaiting the body gives.
  * @throws {TimeoutError} (when awaited) If the scope was cancelled.
  * @throws {ValueError} If `deadline` is NaN.
- * @throws {TypeError} If `body` is no function.
+ * @throws {TypeError} If `deadline` is none, or `body` no function.
  */
 export function failAt<A extends Awaitable<unknown>>(
   deadline: number | null,

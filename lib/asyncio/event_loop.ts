@@ -944,6 +944,15 @@ export class EventLoop implements Disposable {
   }
 
   /**
+   * Whether its time stands still while the host works for it.
+   *
+   * @internal
+   */
+  get _isVirtual(): boolean {
+    return this.#clock.virtual;
+  }
+
+  /**
    * Counts promises that a future stands for and that have not settled.
    *
    * @internal

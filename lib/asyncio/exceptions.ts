@@ -278,6 +278,23 @@ export class DeadlockError extends Error {
 }
 
 /**
+ * The cancellation that code has ended with, the newest if there are several: a disposer of `await using` that waits in
+ * code that is cancelled may be cancelled as well, and the language makes one SuppressedError of both. With any other
+ * error in it that is no cancellation but an error.
+ *
+ * @internal
+ */
+export function cancellationIn(error: unknown): CancelledError | null {
+  if (error instanceof CancelledError) return error;
+  // By its name, as the class is a new one, and what is compiled for older engines brings its own.
+  if (!(error instanceof Error && error.name === "SuppressedError" && "suppressed" in error && "error" in error)) {
+    return null;
+  }
+  const newest = cancellationIn(error.error);
+  return newest !== null && cancellationIn(error.suppressed) !== null ? newest : null;
+}
+
+/**
  * Whether `error` is one of those that end the run of a loop rather than a task alone.
  *
  * @internal

@@ -15,7 +15,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
-import { CancelledError, endsLoop, ValueError } from "./exceptions.ts";
+import { cancellationIn, CancelledError, endsLoop, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { Lock } from "./lock.ts";
 import { createTask, type Task } from "./task.ts";
@@ -198,7 +198,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
         group.createTask(this.#run(call, value, group));
       }
     } catch (error) {
-      if (error instanceof CancelledError) throw error;
+      if (cancellationIn(error) !== null) throw error;
       this.#fail(error, group);
     } finally {
       if (between) yield* source.close();

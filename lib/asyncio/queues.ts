@@ -247,7 +247,7 @@ export class Queue<T> implements AsyncIterable<T> {
 
   /** The items as they come, until the queue is shut down and empty. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    return this._items()[Symbol.asyncIterator]();
+    return new AsyncItems<T>(new QueueItems(this, this.#getters))[Symbol.asyncIterator]();
   }
 
   /** How it is used at this moment. */
@@ -279,11 +279,6 @@ export class Queue<T> implements AsyncIterable<T> {
    */
   protected _store(): Store<T> {
     return new Deque<T>();
-  }
-
-  /** @internal */
-  _items(): AsyncItems<T> {
-    return new AsyncItems<T>(new QueueItems(this, this.#getters));
   }
 
   /** @internal */

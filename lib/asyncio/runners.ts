@@ -7,7 +7,7 @@ import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
 import { Context } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { EventLoop, setEventLoop } from "./event_loop.ts";
-import { CancelledError, KeyboardInterrupt, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, KeyboardInterrupt, RuntimeError } from "./exceptions.ts";
 import { isfuture } from "./future.ts";
 import { gather } from "./gather.ts";
 import { currentFrame } from "./_current.ts";
@@ -126,7 +126,7 @@ export class Runner implements AsyncDisposable {
     } catch (error) {
       // The second one stopped the loop; the first one cancelled the task, and nobody else did.
       if (interrupts > 1 && !task.done()) throw new KeyboardInterrupt();
-      if (interrupts > 0 && error instanceof CancelledError && task.uncancel() === 0) throw new KeyboardInterrupt();
+      if (interrupts > 0 && cancellationIn(error) !== null && task.uncancel() === 0) throw new KeyboardInterrupt();
       throw error;
     } finally {
       Deno.removeSignalListener("SIGINT", interrupt);

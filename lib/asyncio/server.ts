@@ -4,13 +4,15 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
+import { patiently } from "./_cancellation.ts";
 import { Connection } from "./_connection.ts";
+import { enterLoopback, listenOnLoopback } from "./_loopback.ts";
 import { closeQuietly, SocketEndpoint } from "./_socket.ts";
 import { type Context, copyContext } from "./context.ts";
 import { callNative, type Coroutine, coroutine, isPromise, isYieldable } from "./coroutine.ts";
 import type { GeneratorCoroutine } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, endsLoop, RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { sleep } from "./sleep.ts";
 import { StreamReader } from "./stream_reader.ts";
@@ -116,7 +118,8 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Accepts connections until it is cancelled or closed, and waits then until all of them are gone.
+   * Accepts connections until it is cancelled or closed, and waits then until all of them are gone, in a cancelled scope
+   * too; a second cancellation, as by `Task.cancel()` or a `timeout`, ends that.
    *
    * @returns A coroutine that ends by throwing.
    * @throws {CancelledError} (when awaited) When it is cancelled, or {@linkcode Server.close} is called.
@@ -183,7 +186,7 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       this.close();
       try {
-        yield* this._waitClosed();
+        yield* patiently(this._waitClosed());
       } catch {
         // A second cancellation: the first is what is told.
       }
@@ -210,6 +213,7 @@ export class Server implements AsyncDisposable {
   async #listen(listener: Deno.Listener): Promise<void> {
     const { loop } = this.#parts;
     this.#accepting++;
+    const unlisten = listenOnLoopback(loop, listener.addr);
     try {
       while (this.isServing()) await this.#accept(listener);
     } catch (exception) {
@@ -217,6 +221,7 @@ export class Server implements AsyncDisposable {
       loop.callExceptionHandler({ message: `Cannot accept connections for a second: ${this}`, exception });
       loop.callLater(ACCEPT_RETRY_DELAY, () => this.isServing() && void this.#listen(listener));
     } finally {
+      unlisten();
       this.#accepting--;
       if (this.#state === "closed") {
         loop._adopted(false, -1);
@@ -245,10 +250,12 @@ export class Server implements AsyncDisposable {
     const socket = new SocketEndpoint(conn);
     if (keepAlive) socket.setKeepAlive();
     const connection = new Connection(socket, loop, reader, () => {
+      forget();
       this.#clients.delete(connection);
       this.#tellClock();
       this.#wakeUp();
     });
+    const forget = enterLoopback(connection, loop, conn);
     this.#clients.add(connection);
     this.#tellClock();
     const task = loop.createTask(this.#handle(connection, reader, socket), { context: this.#context.copy() });
@@ -264,7 +271,7 @@ export class Server implements AsyncDisposable {
       yield* socket.handshake(loop, handshakeTimeout);
     } catch (error) {
       connection.abort();
-      if (error instanceof CancelledError) throw error;
+      if (cancellationIn(error) !== null) throw error;
       // Anybody can connect without speaking TLS, so that is no error of the program.
       return;
     }
@@ -281,7 +288,7 @@ export class Server implements AsyncDisposable {
       if (ends) connection.close();
     } catch (error) {
       connection.close();
-      if (error instanceof CancelledError || endsLoop(error)) throw error;
+      if (cancellationIn(error) !== null || endsLoop(error)) throw error;
       loop.callExceptionHandler({
         message: "Unhandled exception in client_connected_cb",
         exception: error,

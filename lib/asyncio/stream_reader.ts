@@ -4,11 +4,11 @@
  */
 
 import { positiveInteger } from "../_positive_integer.ts";
+import { AsyncItems } from "./async_iteration.ts";
 import { ByteBuffer } from "./_byte_buffer.ts";
 import { requireBytes } from "./_bytes.ts";
 import { policy } from "./_current.ts";
-import { hostWait } from "./_host_wait.ts";
-import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import { type Coroutine, coroutine, type GeneratorCoroutine, type Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { IncompleteReadError, LimitOverrunError, RuntimeError, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
@@ -39,6 +39,16 @@ export interface ReadTransport {
   pauseReading(): void;
   /** Goes on. */
   resumeReading(): void;
+}
+
+/**
+ * A transport that is driven by the host.
+ *
+ * @internal
+ */
+export interface HostTransport extends ReadTransport {
+  /** Waits for bytes. A virtual clock stands still as long as the host works for that. */
+  arriving(waiter: Future<void>): Generator<Suspension, void, unknown>;
 }
 
 /**
@@ -73,8 +83,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /** Of the one task that waits for bytes. */
   #waiter: Future<void> | null = null;
   #transport: ReadTransport | null = null;
-  /** Whether the bytes come from outside of the program, so that a virtual clock has to wait for them. */
-  #hosted = false;
+  /** The transport, if the bytes come from outside of the program, so that a virtual clock has to wait for them. */
+  #host: HostTransport | null = null;
   #paused = false;
   /**
    * Whether nothing is read ahead of who waits for it.
@@ -130,9 +140,9 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    *
    * @internal
    */
-  _setHostTransport(transport: ReadTransport): void {
+  _setHostTransport(transport: HostTransport): void {
     this.setTransport(transport);
-    this.#hosted = true;
+    this.#host = transport;
   }
 
   /**
@@ -246,14 +256,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /** The lines, as {@linkcode StreamReader.readline} gives them, for `for await`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
-    const iterator: AsyncIterableIterator<Uint8Array<ArrayBuffer>> = {
-      next: async () => {
-        const value = await this.readline();
-        return value.length > 0 ? { done: false, value } : { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+    return new AsyncItems({ next: () => this.#nextLine(), close: () => {} })[Symbol.asyncIterator]();
   }
 
   /** The class and the state, for messages. */
@@ -330,6 +333,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     }
   }
 
+  *#nextLine(): GeneratorCoroutine<IteratorResult<Uint8Array<ArrayBuffer>, void>> {
+    const value = yield* this._readLine();
+    return value.length > 0 ? { done: false, value } : { done: true, value: undefined };
+  }
+
   *#readAll(): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
     const all = new ByteBuffer();
     try {
@@ -389,7 +397,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (this.#paused || this._onDemand) this.#resume();
     const waiter = this.#waiter = this.#loop.createFuture<void>();
     try {
-      if (this.#hosted) yield* hostWait(waiter);
+      if (this.#host !== null) yield* this.#host.arriving(waiter);
       else yield* waiter;
     } finally {
       // Another task may wait by now, if this one was woken and is cancelled before it runs.

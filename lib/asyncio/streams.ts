@@ -4,9 +4,13 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
+import { patiently } from "./_cancellation.ts";
 import { Connection } from "./_connection.ts";
+import { toDelay } from "./_delay.ts";
+import { requireFlag, requireOptions, requireText, requireTexts, requireWhole } from "./_require.ts";
+import { enterLoopback } from "./_loopback.ts";
 import { opened, SocketEndpoint } from "./_socket.ts";
-import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import { adopt, type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type ClientConnected, Server } from "./server.ts";
@@ -70,7 +74,9 @@ export type Streams = [reader: StreamReader, writer: StreamWriter];
  * @param port The port.
  * @param options TLS and the limit of the reader.
  * @returns A coroutine of the reader and the writer.
- * @throws {ValueError} (at the call) If the options do not go together, or the limit is no whole number above 0.
+ * @throws {TypeError} (at the call) If the host is no string, the port no number, or an option of the wrong type.
+ * @throws {ValueError} (at the call) If the options do not go together, the host is empty, the port is none, or the limit
+ * is no whole number above 0.
  * @throws {Deno.errors.ConnectionRefused} (when awaited) If nobody listens there.
  * @throws {Deno.errors.InvalidData} (when awaited) If the certificate is not accepted.
  *
@@ -98,8 +104,15 @@ export function openConnection(
   port: number,
   options: OpenConnectionOptions = {},
 ): Coroutine<Streams> {
+  requireText(host, "host");
+  requirePort(port);
+  requireOptions(options, "options", "{ ssl: true }");
   const limit = toLimit(options.limit);
   const { ssl = false, serverHostname, upgradable = false } = options;
+  requireFlag(upgradable, "upgradable");
+  if (serverHostname !== undefined) requireText(serverHostname, "serverHostname");
+  if (typeof ssl !== "boolean") requireClientTls(ssl);
+  toDelay(options.sslHandshakeTimeout, "sslHandshakeTimeout");
   if (ssl === false && serverHostname !== undefined) {
     throw new ValueError("Cannot use serverHostname without ssl: pass { ssl: true }");
   }
@@ -146,6 +159,18 @@ const connect = coroutine(function* openConnection(
   return streams(socket, limit, options.upgradable);
 });
 
+function requirePort(port: unknown): void {
+  requireWhole(port, "port", 0, 65535);
+}
+
+function requireClientTls(ssl: ClientTlsOptions): void {
+  requireOptions(ssl, "ssl", "{ caCerts: [pem] }, true or false");
+  if (ssl.caCerts !== undefined) requireTexts(ssl.caCerts, "ssl.caCerts");
+  if (ssl.alpnProtocols !== undefined) requireTexts(ssl.alpnProtocols, "ssl.alpnProtocols");
+  if (ssl.cert !== undefined) requireText(ssl.cert, "ssl.cert");
+  if (ssl.key !== undefined) requireText(ssl.key, "ssl.key");
+}
+
 /**
  * Connects to a Unix socket. CPython's `asyncio.open_unix_connection`.
  *
@@ -154,10 +179,13 @@ const connect = coroutine(function* openConnection(
  * @param path The path of the socket.
  * @param options The limit of the reader.
  * @returns A coroutine of the reader and the writer.
- * @throws {ValueError} (at the call) If the limit is no whole number above 0.
+ * @throws {TypeError} (at the call) If the path is no string.
+ * @throws {ValueError} (at the call) If the path is empty, or the limit is no whole number above 0.
  * @throws {Deno.errors.NotFound} (when awaited) If there is no such file.
  */
 export function openUnixConnection(path: string, options: OpenUnixConnectionOptions = {}): Coroutine<Streams> {
+  requireText(path, "path");
+  requireOptions(options, "options", "{ limit: 1000 }");
   return connectUnix(path, toLimit(options.limit));
 }
 
@@ -170,7 +198,8 @@ function streams(socket: SocketEndpoint, limit: number, onDemand = false): Strea
   const loop = getRunningLoop();
   const reader = new StreamReader({ limit, loop });
   reader._onDemand = onDemand;
-  const connection = new Connection(socket, loop, reader);
+  const connection = new Connection(socket, loop, reader, () => forget());
+  const forget = enterLoopback(connection, loop, socket.conn);
   connection.begin();
   return [reader, new StreamWriter(connection, reader, socket)];
 }
@@ -184,6 +213,9 @@ export interface ServerTlsOptions {
   /** The protocols to choose from. */
   alpnProtocols?: string[] | undefined;
 }
+
+/** More does not fit into what the system takes. */
+const MOST_BACKLOG = 2 ** 31 - 1;
 
 /** Options of {@linkcode startUnixServer}. */
 export interface StartUnixServerOptions {
@@ -243,11 +275,15 @@ export interface StartServerOptions extends StartUnixServerOptions {
  * An exception of `clientConnected` goes to the loop's exception handler, and the connection is closed. Needs
  * `--allow-net=host:port`.
  *
+ * In a test on a `VirtualClock` the client can be in the same loop, by {@linkcode openConnection}: time goes on for both.
+ * See `VirtualClock` for which connections that holds.
+ *
  * @param clientConnected Called with the reader and the writer. See {@linkcode ClientConnected}.
  * @param options Address, TLS and limits.
  * @returns A coroutine of the server.
- * @throws {TypeError} (at the call) If `clientConnected` is no function.
- * @throws {ValueError} (at the call) If the limit is no whole number above 0, or there is no host.
+ * @throws {TypeError} (at the call) If `clientConnected` is no function, or an option of the wrong type.
+ * @throws {ValueError} (at the call) If the limit or the backlog is no whole number above 0, the port is none, or there is
+ * no host.
  * @throws {Deno.errors.AddrInUse} (when awaited) If somebody else listens there.
  *
  * @example
@@ -273,10 +309,18 @@ export interface StartServerOptions extends StartUnixServerOptions {
  */
 export function startServer(clientConnected: ClientConnected, options: StartServerOptions = {}): Coroutine<Server> {
   requireFunction(clientConnected);
+  requireServerOptions(options, '{ host: "127.0.0.1" }');
   const limit = toLimit(options.limit);
-  const { host = "0.0.0.0" } = options;
-  const hosts = typeof host === "string" ? [host] : [...host];
+  const { host = "0.0.0.0", port, backlog, ssl, keepAlive, reusePort } = options;
+  const hosts = Array.isArray(host) ? host : [host];
+  for (const one of hosts) requireText(one, "host");
   if (hosts.length === 0) throw new ValueError("Cannot listen on no host: pass at least one, or none for 0.0.0.0");
+  if (port !== undefined) requirePort(port);
+  if (backlog !== undefined) requireWhole(backlog, "backlog", 1, MOST_BACKLOG);
+  if (ssl !== undefined) requireServerTls(ssl);
+  if (keepAlive !== undefined) requireFlag(keepAlive, "keepAlive");
+  if (reusePort !== undefined) requireFlag(reusePort, "reusePort");
+  toDelay(options.sslHandshakeTimeout, "sslHandshakeTimeout");
   return serve(clientConnected, hosts, limit, options);
 }
 
@@ -325,8 +369,8 @@ const serve = coroutine(function* startServer(
  * @param path The path of the socket.
  * @param options The limit of the readers.
  * @returns A coroutine of the server.
- * @throws {TypeError} (at the call) If `clientConnected` is no function.
- * @throws {ValueError} (at the call) If the limit is no whole number above 0.
+ * @throws {TypeError} (at the call) If `clientConnected` is no function, or the path no string.
+ * @throws {ValueError} (at the call) If the path is empty, or the limit is no whole number above 0.
  * @throws {Deno.errors.AddrInUse} (when awaited) If there is a file of that path which is no socket.
  */
 export function startUnixServer(
@@ -335,6 +379,8 @@ export function startUnixServer(
   options: StartUnixServerOptions = {},
 ): Coroutine<Server> {
   requireFunction(clientConnected);
+  requireText(path, "path");
+  requireServerOptions(options, "{ limit: 1000 }");
   return serveUnix(clientConnected, path, toLimit(options.limit), options);
 }
 
@@ -345,7 +391,7 @@ const serveUnix = coroutine(function* startUnixServer(
   options: StartUnixServerOptions,
 ): GeneratorCoroutine<Server> {
   const loop = getRunningLoop();
-  removeSocket(path);
+  yield* socketRemoved(path);
   const listener = Deno.listen({ transport: "unix", path });
   return yield* started(
     new Server({
@@ -372,12 +418,36 @@ function* started(server: Server, options: StartUnixServerOptions): GeneratorCor
   return server;
 }
 
-function removeSocket(path: string): void {
+/** Removes a socket that was left. If that is cancelled, it does not remove a later one of that path. */
+function* socketRemoved(path: string): GeneratorCoroutine<void> {
+  const loop = getRunningLoop();
+  const removing = removeSocket(path);
   try {
-    if (Deno.statSync(path).isSocket) Deno.removeSync(path);
+    yield* adopt(removing, loop);
+  } catch (error) {
+    yield* patiently(adopt(removing, loop));
+    throw error;
+  }
+}
+
+async function removeSocket(path: string): Promise<void> {
+  try {
+    if ((await Deno.stat(path)).isSocket) await Deno.remove(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+}
+
+function requireServerOptions(options: StartUnixServerOptions, example: string): void {
+  requireOptions(options, "options", example);
+  if (options.startServing !== undefined) requireFlag(options.startServing, "startServing");
+}
+
+function requireServerTls(ssl: ServerTlsOptions): void {
+  requireOptions(ssl, "ssl", "{ cert, key }");
+  requireText(ssl.cert, "ssl.cert");
+  requireText(ssl.key, "ssl.key");
+  if (ssl.alpnProtocols !== undefined) requireTexts(ssl.alpnProtocols, "ssl.alpnProtocols");
 }
 
 function requireFunction(clientConnected: unknown): void {

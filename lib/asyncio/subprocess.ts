@@ -5,8 +5,10 @@
 
 import { constants } from "node:os";
 import { requireBytes } from "./_bytes.ts";
+import { patiently } from "./_cancellation.ts";
 import { Connection, type Endpoint } from "./_connection.ts";
 import { hostWait } from "./_host_wait.ts";
+import { requireOptions, requireText, requireTexts } from "./_require.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { type EventLoop, getRunningLoop } from "./event_loop.ts";
 import { CancelledError, ProcessLookupError, ValueError } from "./exceptions.ts";
@@ -42,7 +44,10 @@ export interface SubprocessOptions {
   stderr?: typeof PIPE | typeof DEVNULL | typeof STDOUT | null | undefined;
   /** The directory it runs in. That of this program by default. */
   cwd?: string | URL | undefined;
-  /** Its environment, all of it. That of this program by default. */
+  /**
+   * Its environment, all of it. That of this program by default. Where it is a shell that starts the program, there is
+   * what that sets by itself as well, such as `PWD`: with {@linkcode createSubprocessShell}, and with {@linkcode STDOUT}.
+   */
   env?: Record<string, string> | undefined;
   /**
    * The limit of the readers. See {@linkcode StreamReader}.
@@ -52,7 +57,10 @@ export interface SubprocessOptions {
 }
 
 /** What a process has written, as {@linkcode Process.communicate} gives it; `null` of what is no pipe. */
-export type Output = [stdout: Uint8Array<ArrayBuffer> | null, stderr: Uint8Array<ArrayBuffer> | null];
+export type CommunicateResult = [stdout: Uint8Array<ArrayBuffer> | null, stderr: Uint8Array<ArrayBuffer> | null];
+
+/** How much is given to the host at once, which cannot be taken back: what a pipe takes on Linux. */
+const PIPE_SIZE = 64 * 1024;
 
 /**
  * A process that was started. CPython's `asyncio.subprocess.Process`.
@@ -61,7 +69,12 @@ export type Output = [stdout: Uint8Array<ArrayBuffer> | null, stderr: Uint8Array
  * end of the loop does the same.
  */
 export class Process implements AsyncDisposable {
-  /** What it reads, if that is a {@linkcode PIPE}. */
+  /**
+   * What it reads, if that is a {@linkcode PIPE}.
+   *
+   * {@linkcode StreamWriter.abort} cannot take back what is in the pipe, and a piece of up to 64 KiB that the host is
+   * writing: the process gets these, and then the end.
+   */
   readonly stdin: StreamWriter | null;
   /** What it writes, if that is a {@linkcode PIPE}. */
   readonly stdout: StreamReader | null;
@@ -75,6 +88,8 @@ export class Process implements AsyncDisposable {
   readonly #outputs: Connection[] = [];
   readonly #waiters = new Set<Future<void>>();
   #returncode: number | null = null;
+  /** Why it cannot be known how it ended. */
+  #failure: { readonly error: unknown } | null = null;
 
   /** @internal */
   constructor(child: Deno.ChildProcess, loop: EventLoop, pipes: Pipes) {
@@ -86,7 +101,10 @@ export class Process implements AsyncDisposable {
     this.stdout = pipes.stdout ? this.#output(child.stdout, pipes.limit) : null;
     this.stderr = pipes.stderr ? this.#output(child.stderr, pipes.limit) : null;
     loop._resources.add(this);
-    child.status.then((status) => this.#ended(status));
+    child.status.then(
+      ({ code, signal }) => this.#ended(signal === null ? code : -constants.signals[signal as "SIGTERM"]),
+      (error) => this.#failed(error),
+    );
   }
 
   /** How it ended: its exit code, or the negative number of the signal that killed it; `null` until then. */
@@ -117,7 +135,7 @@ export class Process implements AsyncDisposable {
    * @throws {TypeError} (at the call) If `input` is no `Uint8Array`.
    * @throws {ValueError} (at the call) If there is an `input`, and `stdin` is no pipe. CPython drops it.
    */
-  communicate(input?: Uint8Array | null): Coroutine<Output> {
+  communicate(input?: Uint8Array | null): Coroutine<CommunicateResult> {
     if (input !== undefined && input !== null) {
       requireBytes(input, "send");
       if (this.stdin === null) {
@@ -130,10 +148,13 @@ export class Process implements AsyncDisposable {
   /**
    * Sends it a signal. One that has ended, while others still hold its pipes, is let be.
    *
-   * @param signal The signal.
+   * @param signal The name of the signal. CPython takes its number.
+   * @throws {ValueError} If there is no signal of that name.
+   * @throws {TypeError} If it is no string.
    * @throws {ProcessLookupError} If it has ended and its pipes are closed.
    */
   sendSignal(signal: Deno.Signal): void {
+    requireSignal(signal);
     if (this.#returncode !== null) {
       if (this.#outputs.every((output) => output.lost)) {
         throw new ProcessLookupError(
@@ -146,7 +167,7 @@ export class Process implements AsyncDisposable {
       this.#child.kill(signal);
     } catch (error) {
       // It has ended, and `status` is on its way.
-      if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
+      if (!hasTerminated(error)) throw error;
     }
   }
 
@@ -170,6 +191,8 @@ export class Process implements AsyncDisposable {
 
   /**
    * Kills it, if it has not ended, waits for its end, and closes its pipes. CPython does that when it is collected.
+   *
+   * It waits in a cancelled scope as well: that is short.
    *
    * @returns A coroutine.
    */
@@ -195,7 +218,7 @@ export class Process implements AsyncDisposable {
 
   /** @internal */
   *_wait(): GeneratorCoroutine<number> {
-    if (this.#returncode === null) {
+    if (this.#returncode === null && this.#failure === null) {
       const waiter = this.#loop.createFuture<void>();
       this.#waiters.add(waiter);
       try {
@@ -204,11 +227,12 @@ export class Process implements AsyncDisposable {
         this.#waiters.delete(waiter);
       }
     }
+    if (this.#failure !== null) throw this.#failure.error;
     return this.#returncode!;
   }
 
   /** @internal */
-  *_communicate(input: Uint8Array | null): GeneratorCoroutine<Output> {
+  *_communicate(input: Uint8Array | null): GeneratorCoroutine<CommunicateResult> {
     try {
       const [, stdout, stderr] = yield* gather([
         feed(this.stdin, input),
@@ -227,7 +251,7 @@ export class Process implements AsyncDisposable {
   *_end(): GeneratorCoroutine<void> {
     this[Symbol.dispose]();
     // The system reaps it, whether or not anybody waits.
-    yield* this._wait();
+    yield* patiently(this._wait());
   }
 
   /** @internal */
@@ -244,8 +268,15 @@ export class Process implements AsyncDisposable {
     return reader;
   }
 
-  #ended(status: Deno.CommandStatus): void {
-    this.#returncode = status.signal === null ? status.code : -constants.signals[status.signal as "SIGTERM"];
+  #failed(error: unknown): void {
+    // Deno has no names for the real-time signals, and fails where one has killed a process.
+    const signal = /^Invalid signal: (\d+)$/.exec((error as Error).message);
+    if (signal === null) this.#failure = { error };
+    this.#ended(signal === null ? null : -Number(signal[1]));
+  }
+
+  #ended(returncode: number | null): void {
+    this.#returncode = returncode;
     this.#loop._resources.delete(this);
     this.#pipeClosed();
     if (this.#loop.isClosed()) return;
@@ -293,6 +324,23 @@ const feed = coroutine(function* feed(stdin: StreamWriter | null, input: Uint8Ar
   stdin.close();
 });
 
+/** Checks the name of a signal. */
+function requireSignal(signal: unknown): void {
+  const advice = 'pass a name such as "SIGTERM"';
+  if (typeof signal !== "string") {
+    throw new TypeError(`Cannot send ${Deno.inspect(signal, { depth: 0 })} as a signal: ${advice}`);
+  }
+  if (!Object.hasOwn(constants.signals, signal)) {
+    throw new ValueError(`Cannot send ${Deno.inspect(signal)} as there is no such signal: ${advice}`);
+  }
+}
+
+/** Whether `error` says that there is no process to send a signal to. Deno has no class of its own for that. */
+function hasTerminated(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    (error instanceof TypeError && error.message.includes("already terminated"));
+}
+
 function inputOf(child: Deno.ChildProcess): Endpoint {
   const writer = child.stdin.getWriter();
   writer.closed.catch(() => {});
@@ -300,8 +348,9 @@ function inputOf(child: Deno.ChildProcess): Endpoint {
   return {
     halfOpen: false,
     write: async (data) => {
-      await writer.write(data);
-      return data.length;
+      const piece = data.subarray(0, PIPE_SIZE);
+      await writer.write(piece);
+      return piece.length;
     },
     closeWrite: close,
     close: () => void writer.abort().catch(() => {}),
@@ -329,8 +378,8 @@ function outputOf(stream: ReadableStream<Uint8Array>): Endpoint {
  * @param args Its arguments.
  * @param options Pipes, directory and environment.
  * @returns A coroutine of the process.
- * @throws {TypeError} (at the call) If an option is none of those that are allowed.
- * @throws {ValueError} (at the call) If the limit is no whole number above 0.
+ * @throws {TypeError} (at the call) If an argument is no string, or an option is none of those that are allowed.
+ * @throws {ValueError} (at the call) If the program is empty, or the limit is no whole number above 0.
  * @throws {Deno.errors.NotFound} (when awaited) If there is no such program.
  *
  * @example
@@ -350,11 +399,11 @@ export function createSubprocessExec(
   args: readonly string[] = [],
   options: SubprocessOptions = {},
 ): Coroutine<Process> {
-  if (!Array.isArray(args)) {
-    throw new TypeError(`Cannot use ${Deno.inspect(args, { depth: 0 })} as arguments: pass a list of strings`);
-  }
-  if (!merges(options)) return start(program, [...args], options);
-  return start("sh", ["-c", 'exec "$0" "$@" 2>&1', program, ...args], options);
+  requireText(program, "program");
+  const list = requireTexts(args, "arguments");
+  requireSubprocessOptions(options);
+  if (!merges(options)) return start(program, list, options);
+  return start("sh", ["-c", 'exec "$0" "$@" 2>&1', program, ...list], options);
 }
 
 /**
@@ -386,9 +435,24 @@ export function createSubprocessShell(command: string, options: SubprocessOption
   if (typeof command !== "string") {
     throw new TypeError(`Cannot run ${Deno.inspect(command, { depth: 0 })} as a command of the shell: pass a string`);
   }
+  requireSubprocessOptions(options);
   const merged = merges(options);
   if (Deno.build.os === "windows") return start("cmd", ["/d", "/s", "/c", `"${command}"`], options);
   return start("sh", ["-c", merged ? `exec 2>&1; ${command}` : command], options);
+}
+
+/** Checks the options that are not checked where they are used. */
+function requireSubprocessOptions(options: SubprocessOptions): void {
+  requireOptions(options, "options", "{ stdout: PIPE }");
+  const { cwd, env } = options;
+  if (cwd !== undefined && !(cwd instanceof URL)) requireText(cwd, "cwd");
+  if (env === undefined) return;
+  requireOptions(env, "env", "{ NAME: value }");
+  for (const [name, value] of Object.entries(env)) {
+    if (typeof value !== "string") {
+      throw new TypeError(`Cannot use ${Deno.inspect(value, { depth: 0 })} as ${name} in env: pass a string`);
+    }
+  }
 }
 
 /** Whether it takes a shell to bring stderr to stdout; checks that it can be done. */

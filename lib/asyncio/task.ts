@@ -5,7 +5,7 @@
 
 import { CancelRequest, reaches, type Region } from "./_cancellation.ts";
 import { CancelOrigin, onBehalfOf, originHere } from "./cancel_origin.ts";
-import { current, policy } from "./_current.ts";
+import { current, currentNative, policy } from "./_current.ts";
 import { Context, inheritedContext } from "./context.ts";
 import {
   type Awaitable,
@@ -17,8 +17,9 @@ import {
   type Suspension,
 } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
+import type { NativeCall } from "./_native_call.ts";
 import { Strand } from "./_strand.ts";
 
 /** Options of {@linkcode createTask} and {@linkcode EventLoop.createTask}. */
@@ -40,6 +41,13 @@ export interface TaskOptions {
 export interface TaskConstructorOptions extends TaskOptions {
   /** The loop. The current one by default. */
   loop?: EventLoop | undefined;
+}
+
+/** Where a signal comes from. */
+interface SignalSource {
+  readonly controller: AbortController;
+  /** What code gets, which may follow further signals. */
+  signal: AbortSignal | undefined;
 }
 
 /** A place in the code of a task, as {@linkcode Task.getStack} gives it. */
@@ -68,6 +76,12 @@ export class Task<T> extends Future<T> {
    */
   _alert = false;
   /**
+   * The strand whose code runs in this task, or has run last; or native code that is about to start one.
+   *
+   * @internal
+   */
+  _here: { readonly _region: Region | null };
+  /**
    * The tasks of a loop are a list through these: a set would cost as much as all the rest of making a task.
    *
    * @internal
@@ -79,7 +93,8 @@ export class Task<T> extends Future<T> {
   #requests: CancelRequest[] | undefined = undefined;
   #coroutine: Awaitable<T> | undefined;
   #strand: Strand;
-  #controller: AbortController | undefined = undefined;
+  /** The signals that code in the task has asked for, by the regions of that code. */
+  #signals: Map<Region | null, SignalSource> | undefined = undefined;
   #unfollow: (() => void) | undefined = undefined;
 
   /** @internal */
@@ -106,7 +121,7 @@ export class Task<T> extends Future<T> {
     this.#name = name === undefined || name === null ? ++count : String(name);
     this._context = context ?? inheritedContext();
     this.#coroutine = coroutine;
-    this.#strand = new Strand(this as Task<unknown>, iteratorOf(coroutine), this);
+    this._here = this.#strand = new Strand(this as Task<unknown>, iteratorOf(coroutine), this);
     if (signal !== undefined) this.#follow(signal);
     const loop = this._loop;
     if (options.eagerStart === true && loop.isRunning() && !this._alert) this.#startEagerly();
@@ -141,13 +156,17 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * A signal that aborts when the task is cancelled, with a {@linkcode CancelledError} as its reason: for `fetch` and
-   * the like. A task that takes its cancellation back ({@linkcode Task.uncancel}), as `timeout` does, has a new one
-   * after that; so take it anew for each call.
+   * A signal that aborts when the code that asks for it is cancelled, with a {@linkcode CancelledError} as its reason:
+   * for `fetch` and the like. In a `timeout`, a `waitFor`, a task group or a cancel scope it is another one than outside
+   * of it, which aborts with that as well; so take it where it is needed, and anew for each call. Code that is not of
+   * the task gets the signal of the task as a whole.
+   *
+   * A signal that has aborted is replaced by a new one as soon as the cancellation is taken back
+   * ({@linkcode Task.uncancel}).
    */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    return this.#controller.signal;
+    const error = this.#native()?._givenUp;
+    return error ? AbortSignal.abort(error) : this.#signalAt(this._place());
   }
 
   /**
@@ -166,7 +185,7 @@ export class Task<T> extends Future<T> {
 
   /** How many cancellations were asked for and not taken back. */
   cancelling(): number {
-    return this.#requests?.length ?? 0;
+    return this.#count(() => true);
   }
 
   /**
@@ -267,44 +286,66 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Aborts the signal; whether anybody had taken it, and is told by that.
+   * The region of the code that runs, if that is of this task.
    *
    * @internal
    */
-  _abortSignal(request: CancelRequest): boolean {
-    if (this.#controller === undefined || this.#controller.signal.aborted) {
-      return false;
+  _place(): Region | null {
+    const native = this.#native();
+    if (native !== null) return native._region;
+    return current.frame === this as unknown ? this._here._region : null;
+  }
+
+  /**
+   * Aborts the signals that code in `place` can have taken; whether anybody had, and is told by that.
+   *
+   * @internal
+   */
+  _abortSignal(request: CancelRequest, place: Region | null): boolean {
+    let told = false;
+    for (let region = place; this.#signals !== undefined && reaches(request, region); region = region.parent) {
+      told = this.#abort(this.#signals.get(region), request) || told;
+      if (region === null) break;
     }
-    this.#controller.abort(new CancelledError(request.message, { origin: request.origin }));
-    return true;
+    return told;
   }
 
   /**
-   * Puts another source of the signal in the place of this one, for code that is not to be told of a cancellation.
+   * Forgets the signal of a region that is left. It goes on to follow that of the region around.
    *
    * @internal
    */
-  _exchangeSignal(controller: AbortController | undefined): AbortController | undefined {
-    const before = this.#controller;
-    this.#controller = controller;
-    this.#renewSignal();
-    return before;
+  _dropSignal(region: Region): void {
+    this.#signals?.delete(region);
   }
 
   /**
-   * Takes a request for a cancellation in, and cancels what `strand` waits for, if it gets through to that.
+   * Takes note that the signal of a region follows that of the region around from now on, or no more.
+   *
+   * @internal
+   */
+  _changeSignal(region: Region): void {
+    const source = this.#signals?.get(region);
+    if (source !== undefined) source.signal = undefined;
+  }
+
+  /**
+   * Takes a request for a cancellation in, and cancels what `strand` waits for, if it gets through to that. If all that
+   * keeps it from there is a shield, signals from outside of that wait until it is left, as the code does.
    *
    * @internal
    */
   _request(request: CancelRequest, strand: Strand = this.#strand): void {
     if (this.done()) return;
     (this.#requests ??= []).push(request);
-    if (!strand._cancel(request) && !request.lasting) {
+    const accepted = strand._cancel(request);
+    if (!accepted && !request.lasting) {
       request.pending = true;
       this._cancelMessage = request.message;
     }
     this.#updateAlert();
-    if (reaches(request, strand._region)) this._abortSignal(request);
+    if (!accepted && strand._isShieldedFrom(request)) return;
+    for (const [region, source] of this.#signals ?? []) if (reaches(request, region)) this.#abort(source, request);
   }
 
   /**
@@ -318,24 +359,33 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Has the last of the requests for code in `place` thrown once more.
+   * Has the last of the requests for the code of `strand` thrown once more.
    *
    * @internal
    */
-  _renew(place: Region | null): void {
-    const last = this.#requests?.findLast((request) => !request.lasting && reaches(request, place));
+  _renew(strand: Strand): void {
+    const last = this.#requests?.findLast((request) => !request.lasting && reaches(request, strand._region));
     if (last === undefined) return;
     this.#remove(last);
-    this._request(new CancelRequest(last.level, undefined, last.origin));
+    this._request(new CancelRequest(last.level, undefined, last.origin), strand);
   }
 
   /**
-   * The requests that code in `place` knows of.
+   * How many cancellations code in `place` knows of.
    *
    * @internal
    */
-  _requestsAt(place: Region | null): CancelRequest[] {
-    return this.#requests?.filter((request) => reaches(request, place)) ?? [];
+  _askedAt(place: Region | null): number {
+    return this.#count((request) => reaches(request, place));
+  }
+
+  /**
+   * How many of these are those of cancel scopes.
+   *
+   * @internal
+   */
+  _lastingAt(place: Region | null): number {
+    return this.#count((request) => request.lasting && reaches(request, place));
   }
 
   /**
@@ -359,7 +409,7 @@ export class Task<T> extends Future<T> {
     const due = this.#due(strand._region, true);
     if (due === undefined) return;
     if (strand._cancel(due)) this._accept(strand._region);
-    this._abortSignal(due);
+    this._abortSignal(due, strand._region);
   }
 
   /**
@@ -368,7 +418,8 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _accept(place: Region | null): void {
-    for (const request of this.#requests ?? []) if (reaches(request, place)) request.pending = false;
+    if (this.#requests === undefined) return;
+    for (const request of this.#requests) if (reaches(request, place)) request.pending = false;
     this.#updateAlert();
   }
 
@@ -378,29 +429,79 @@ export class Task<T> extends Future<T> {
       (lasting ? requests?.find((request) => request.lasting && reaches(request, place)) : undefined);
   }
 
+  #count(counts: (request: CancelRequest) => boolean): number {
+    let sum = 0;
+    for (const request of this.#requests ?? []) if (counts(request)) sum += request.count;
+    return sum;
+  }
+
+  /** Has one request for the whole task stand for the earlier ones, so that a task can be cancelled for ever. */
+  #join(): void {
+    const requests = this.#requests!;
+    let pending: CancelRequest | undefined;
+    let thrown: CancelRequest | undefined;
+    for (let i = requests.length - 1; i >= 0; i--) {
+      const request = requests[i]!;
+      if (request.level !== null) continue;
+      const later = request.pending ? pending : thrown;
+      if (later !== undefined) {
+        later.count += request.count;
+        requests.splice(i, 1);
+      } else if (request.pending) pending = request;
+      else thrown = request;
+    }
+  }
+
   #remove(request: CancelRequest): void {
     const requests = this.#requests!;
+    if (request.count > 1) {
+      request.count--;
+      return;
+    }
     requests.splice(requests.indexOf(request), 1);
     if (request.pending) {
       // As in CPython, what is to be thrown is taken back with the last request only.
-      const heir = requests.findLast((other) => !other.lasting && other.level === request.level);
+      const { level } = request;
+      const heir = requests.findLast((other) =>
+        !other.lasting && (reaches(other, level) || reaches(request, other.level))
+      );
       if (heir !== undefined) {
         heir.pending = true;
         heir.message = request.message;
       }
     }
     this.#updateAlert();
-    this.#renewSignal();
-  }
-
-  /** Lets go of a signal that has aborted for what the code has put behind it. */
-  #renewSignal(): void {
-    if (this.#controller?.signal.aborted && this._requestsAt(this.#strand._region).length === 0) {
-      this.#controller = undefined;
+    // Lets go of signals that have aborted for what the code has put behind it.
+    for (const [region, { signal }] of this.#signals ?? []) {
+      if (signal?.aborted && this._askedAt(region) === 0) this.#signals!.delete(region);
     }
   }
 
+  /** The native code of this task that runs. */
+  #native(): NativeCall | null {
+    const native = currentNative();
+    return native?._task === this as unknown ? native : null;
+  }
+
+  #signalAt(region: Region | null): AbortSignal {
+    const signals = this.#signals ??= new Map();
+    let source = signals.get(region);
+    if (source === undefined) signals.set(region, source = { controller: new AbortController(), signal: undefined });
+    const { signal } = source.controller;
+    // The host holds what follows a signal weakly, so a task that runs for ever can have any number of them.
+    return source.signal ??= region === null || region.holds !== "nothing"
+      ? signal
+      : AbortSignal.any([this.#signalAt(region.parent), signal]);
+  }
+
+  #abort(source: SignalSource | undefined, request: CancelRequest): boolean {
+    if (source === undefined || source.controller.signal.aborted || source.signal?.aborted) return false;
+    source.controller.abort(new CancelledError(request.message, { origin: request.origin }));
+    return true;
+  }
+
   #updateAlert(): void {
+    if (this.#requests!.length > 1) this.#join();
     this._alert = this.#requests!.some((request) => request.pending || request.lasting);
   }
 
@@ -418,7 +519,8 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _strandThrew(error: unknown): void {
     this.#finish();
-    if (error instanceof CancelledError) this._endCancelled(error);
+    const cancellation = cancellationIn(error);
+    if (cancellation !== null) this._endCancelled(cancellation);
     else {
       super.setException(error);
       if (endsLoop(error)) throw error;
@@ -495,6 +597,10 @@ function stackOf(error: unknown): TaskFrame[] {
 /**
  * Starts a task in the current loop: its first step is scheduled, and it runs alongside. CPython's
  * `asyncio.create_task`.
+ *
+ * What an async function has begun and not waited for when it ends, as `void sleep(5).then(...)` or the losers of a
+ * `Promise.race`, is cancelled then: nobody could give back what it takes. Give what is to go on a task of its own.
+ * Futures and tasks that the function has stopped waiting for are left alone.
  *
  * @typeParam A The type of the coroutine.
  * @param coroutine What to run. An async function goes in as a function, so that it runs in the task from its first

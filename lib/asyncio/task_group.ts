@@ -3,7 +3,7 @@
  * @module
  */
 
-import { CancelRequest, patiently, type Region, strandHere } from "./_cancellation.ts";
+import { CancelRequest, enterRegion, leaveRegion, patiently, type Region, strandHere } from "./_cancellation.ts";
 import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
 import {
   type Awaitable,
@@ -14,10 +14,10 @@ import {
   coroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
-import { CancelledError, endsLoop, ExceptionGroup, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, CancelledError, endsLoop, ExceptionGroup, RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
+import type { Strand } from "./_strand.ts";
 import type { Task, TaskOptions } from "./task.ts";
-import { currentTask } from "./tasks.ts";
 
 /**
  * Tasks that end together: what {@linkcode taskGroup} gives to its body. CPython's `asyncio.TaskGroup`.
@@ -30,6 +30,7 @@ import { currentTask } from "./tasks.ts";
 export class TaskGroup {
   #state: "created" | "entered" | "exiting" | "exited" = "created";
   #parent: Task<unknown> | null = null;
+  #strand: Strand | null = null;
   #region: Region | null = null;
   /** The cancellation of the parent by the group itself, which it then has to take back. */
   #parentCancelled: CancelRequest | null = null;
@@ -101,19 +102,15 @@ export class TaskGroup {
   }
 
   /** @internal */
-  _enter(region: Region | null): void {
+  _enter(strand: Strand): void {
     if (this.#state !== "created") {
       throw new RuntimeError(
         "Cannot enter a TaskGroup a second time: make a new one",
       );
     }
-    this.#parent = currentTask();
-    if (this.#parent === null) {
-      throw new RuntimeError(
-        "Cannot enter a TaskGroup outside of a task: await it in one",
-      );
-    }
-    this.#region = region;
+    this.#parent = strand._task;
+    this.#strand = strand;
+    this.#region = enterRegion(strand);
     this.#state = "entered";
     if (this.#aborting) this.cancel();
   }
@@ -124,9 +121,21 @@ export class TaskGroup {
    * @internal
    */
   *_exit(thrown: { error: unknown } | null): GeneratorCoroutine<void> {
+    const strand = this.#strand!;
+    try {
+      yield* this.#end(thrown);
+    } finally {
+      // A group that somebody keeps does not keep the code.
+      this.#strand = null;
+      leaveRegion(strand, this.#region!);
+    }
+  }
+
+  *#end(thrown: { error: unknown } | null): GeneratorCoroutine<void> {
     this.#state = "exiting";
     const parent = this.#parent!;
-    let cancellation = thrown?.error instanceof CancelledError ? thrown : null;
+    let cancellation = thrown === null ? null : cancellationIn(thrown.error);
+    const failure = cancellation === null ? thrown : null;
     if (thrown !== null) {
       if (endsLoop(thrown.error)) this.#fatal ??= thrown;
       if (!this.#aborting) this.#abort();
@@ -140,7 +149,7 @@ export class TaskGroup {
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         if (!this.#aborting) {
-          cancellation = { error };
+          cancellation = error;
           this.#abort();
         }
       }
@@ -161,17 +170,15 @@ export class TaskGroup {
     // What is left after the group's own cancellation is taken back comes from outside, and goes on to the outside.
     if (this.#parentCancelled !== null) {
       parent._withdraw(this.#parentCancelled);
-      if (parent._requestsAt(this.#region).length === 0) cancellation = null;
+      if (parent._askedAt(this.#region) === 0) cancellation = null;
     }
     if (cancellation !== null && this.#errors.length === 0) {
-      throw cancellation.error;
+      throw cancellation;
     }
-    if (thrown !== null && !(thrown.error instanceof CancelledError)) {
-      this.#errors.push(thrown.error);
-    }
+    if (failure !== null) this.#errors.push(failure.error);
     if (this.#errors.length === 0) return;
     // The errors go first; the cancellation comes at the next wait, and is counted as before.
-    parent._renew(this.#region);
+    parent._renew(this.#strand!);
     throw new ExceptionGroup("unhandled errors in a TaskGroup", this.#errors);
   }
 
@@ -184,7 +191,7 @@ export class TaskGroup {
 
   #cancelParent(parent: Task<unknown>): void {
     this.#parentCancelled = new CancelRequest(this.#region, undefined, this.#origin());
-    parent._request(this.#parentCancelled);
+    parent._request(this.#parentCancelled, this.#strand!);
   }
 
   #origin(): CancelOrigin {
@@ -222,7 +229,7 @@ const grouped = coroutine(
     body: (group: TaskGroup) => unknown,
   ): GeneratorCoroutine<unknown> {
     const group = new TaskGroup();
-    group._enter((yield* strandHere())._region);
+    group._enter(yield* strandHere());
     let result: unknown;
     try {
       result = yield* callNative(() => body(group));

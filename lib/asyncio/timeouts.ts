@@ -4,7 +4,7 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
-import { CancelRequest, type Region, strandHere } from "./_cancellation.ts";
+import { CancelRequest, enterRegion, leaveRegion, type Region, strandHere } from "./_cancellation.ts";
 import { CancelOrigin } from "./cancel_origin.ts";
 import { toDelay } from "./_delay.ts";
 import {
@@ -16,10 +16,9 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
-import { CancelledError, RuntimeError, TimeoutError } from "./exceptions.ts";
+import { cancellationIn, RuntimeError, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
-import type { Task } from "./task.ts";
-import { currentTask } from "./tasks.ts";
+import type { Strand } from "./_strand.ts";
 
 type State = "created" | "active" | "expiring" | "expired" | "finished";
 
@@ -30,7 +29,7 @@ const NOTHING = Symbol("nothing");
 export class Timeout {
   #state: State = "created";
   #when: number;
-  #task: Task<unknown> | null = null;
+  #strand: Strand | null = null;
   #region: Region | null = null;
   #cancelRequestsBefore = 0;
   #request: CancelRequest | null = null;
@@ -79,9 +78,10 @@ export class Timeout {
     if (this.#when === Infinity) return;
     const loop = getRunningLoop();
     const expire = (): void => {
-      const task = this.#task!;
+      const strand = this.#strand!;
+      const task = strand._task;
       this.#request = new CancelRequest(this.#region, undefined, new CancelOrigin("timeout", task, this));
-      task._request(this.#request);
+      task._request(this.#request, strand);
       this.#state = "expiring";
       this.#timer = null;
     };
@@ -95,22 +95,16 @@ export class Timeout {
   }
 
   /** @internal */
-  _enter(region: Region | null): void {
+  _enter(strand: Strand): void {
     if (this.#state !== "created") {
       throw new RuntimeError(
         "Cannot enter a timeout a second time: make a new one",
       );
     }
-    const task = currentTask();
-    if (task === null) {
-      throw new RuntimeError(
-        "Cannot enter a timeout outside of a task: await it in one",
-      );
-    }
     this.#state = "active";
-    this.#task = task;
-    this.#region = region;
-    this.#cancelRequestsBefore = task._requestsAt(region).length;
+    this.#strand = strand;
+    this.#region = enterRegion(strand);
+    this.#cancelRequestsBefore = strand._task._askedAt(this.#region);
     this.reschedule(this.when());
   }
 
@@ -122,13 +116,18 @@ export class Timeout {
   _exit(error: unknown): unknown {
     this.#timer?.cancel();
     this.#timer = null;
+    const strand = this.#strand!;
+    const region = this.#region!;
+    // A timeout that somebody keeps does not keep the code.
+    this.#strand = null;
+    leaveRegion(strand, region);
     if (this.#state === "expiring") {
       this.#state = "expired";
       // If others have cancelled the task as well, the cancellation is theirs.
-      const task = this.#task!;
+      const task = strand._task;
       task._withdraw(this.#request!);
-      const ours = task._requestsAt(this.#region).length <= this.#cancelRequestsBefore;
-      if (ours && error instanceof CancelledError) {
+      const ours = task._askedAt(region) <= this.#cancelRequestsBefore;
+      if (ours && cancellationIn(error) !== null) {
         return new TimeoutError(`The time limit of the block is over`, {
           cause: error,
         });
@@ -146,7 +145,7 @@ const limited = coroutine(function* timeout(
   body: (scope: Timeout) => unknown,
 ): GeneratorCoroutine<unknown> {
   const scope = new Timeout(toWhen());
-  scope._enter((yield* strandHere())._region);
+  scope._enter(yield* strandHere());
   let result: unknown;
   try {
     result = yield* callNative(() => body(scope));

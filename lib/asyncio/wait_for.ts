@@ -4,6 +4,7 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
+import { patiently } from "./_cancellation.ts";
 import { toDelay } from "./_delay.ts";
 import {
   adopt,
@@ -39,7 +40,7 @@ export function* cancelAndWait(
   future.addDoneCallback(release);
   try {
     future.cancel();
-    yield* waiter;
+    yield* patiently(waiter);
   } finally {
     future.removeDoneCallback(release);
   }

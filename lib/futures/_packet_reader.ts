@@ -11,8 +11,10 @@ export interface PacketHandlers {
   message(channel: number, payload: Uint8Array): void;
 }
 
-/** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
-const MAX_LENGTHS: readonly number[] = [0x7fff_ffff, 65536];
+/** The largest answer to a question of the parent. */
+const MAX_ANSWER = 65536;
+/** The room for a message that comes in parts, for a start. */
+const FIRST_ROOM = 16384;
 
 const NEWLINE = 0x0a;
 
@@ -20,24 +22,26 @@ const NEWLINE = 0x0a;
 export class PacketReader {
   readonly #key: Uint8Array;
   readonly #handlers: PacketHandlers;
-  /** What may be the start of a packet, until the rest is there. */
-  #rest: Uint8Array = new Uint8Array(0);
+  /** The largest messages, by channel: what a child sends must not make its parent allocate without bound. */
+  readonly #limits: readonly number[];
+  /** What may be the start of a packet, until the rest is there: the first `#kept` bytes of this. */
+  #rest: Uint8Array = new Uint8Array(8192);
+  #kept = 0;
   /** The parts of messages that are not whole yet, by channel. */
-  readonly #parts = new Map<number, { chunks: Uint8Array[]; length: number }>();
+  readonly #parts = new Map<number, { bytes: Uint8Array; length: number }>();
 
-  constructor(key: Uint8Array, handlers: PacketHandlers) {
+  /** `maxResult` is the largest message with a result, in bytes. */
+  constructor(key: Uint8Array, maxResult: number, handlers: PacketHandlers) {
     this.#key = key;
+    this.#limits = [maxResult, MAX_ANSWER];
     this.#handlers = handlers;
   }
 
   /** Takes the next bytes. */
   push(chunk: Uint8Array): void {
-    let bytes = chunk;
-    if (this.#rest.length > 0) {
-      bytes = new Uint8Array(this.#rest.length + chunk.length);
-      bytes.set(this.#rest);
-      bytes.set(chunk, this.#rest.length);
-    }
+    // Behind what is kept, and not together into a new array: who sends byte by byte would make one of them each time.
+    const joined = this.#kept > 0;
+    const bytes = joined ? this.#keep(chunk) : chunk;
     const header = this.#key.length + 4;
     let position = 0;
     while (position < bytes.length) {
@@ -49,40 +53,57 @@ export class PacketReader {
       const end = start + header + length;
       if (bytes.length <= end) break;
       if (bytes[end] !== NEWLINE) throw new RangeError("a packet without an end");
-      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, bytes.subarray(start + header, end));
+      const whole = bytes.subarray(start + header, end);
+      const payload = joined ? whole.slice() : whole;
+      this.#part(bytes[start + header - 4]!, bytes[start + header - 3] === 1, payload);
       position = end + 1;
     }
-    this.#rest = bytes.slice(position);
+    if (joined) {
+      this.#rest.copyWithin(0, position, this.#kept);
+      this.#kept -= position;
+    } else if (position < bytes.length) this.#keep(bytes.subarray(position));
   }
 
-  /**
-   * The stream is over: what looked like the start of a packet was output, unless it has the whole key, which nobody
-   * prints. Then it is a packet that the child was writing when it ended.
-   */
+  /** Puts bytes behind what is kept, and gives back all of it. */
+  #keep(bytes: Uint8Array): Uint8Array {
+    const length = this.#kept + bytes.length;
+    if (length > this.#rest.length) {
+      const grown = new Uint8Array(2 * length);
+      grown.set(this.#rest.subarray(0, this.#kept));
+      this.#rest = grown;
+    }
+    this.#rest.set(bytes, this.#kept);
+    this.#kept = length;
+    return this.#rest.subarray(0, length);
+  }
+
+  /** The stream is over: what looked like the start of a packet was output, unless the whole key is there. */
   end(): void {
-    if (this.#rest.length > 0 && this.#rest.length < this.#key.length) this.#handlers.output(this.#rest);
-    this.#rest = new Uint8Array(0);
+    // A child that was killed in the middle of a packet leaves a part of it.
+    if (this.#kept > 0 && this.#kept < this.#key.length) this.#handlers.output(this.#rest.subarray(0, this.#kept));
+    this.#kept = 0;
   }
 
   #part(channel: number, last: boolean, payload: Uint8Array): void {
-    const limit = MAX_LENGTHS[channel];
+    const limit = this.#limits[channel];
     if (limit === undefined) throw new RangeError(`a packet on channel ${channel}, which there is not`);
     if (!last && payload.length === 0) throw new RangeError("an empty packet");
     let message = this.#parts.get(channel);
-    if (last && message === undefined) return this.#handlers.message(channel, payload);
-    if (message === undefined) this.#parts.set(channel, message = { chunks: [], length: 0 });
-    message.chunks.push(payload.slice());
-    message.length += payload.length;
-    if (message.length > limit) throw new RangeError(`a message of more than ${limit} bytes`);
+    if (last && message === undefined && payload.length <= limit) return this.#handlers.message(channel, payload);
+    const length = (message?.length ?? 0) + payload.length;
+    if (length > limit) throw new RangeError(`a message of more than ${limit} bytes`);
+    if (message === undefined) this.#parts.set(channel, message = { bytes: new Uint8Array(FIRST_ROOM), length: 0 });
+    // One growing array: an array for each part would hold many times what tiny parts bring.
+    if (length > message.bytes.length) {
+      const grown = new Uint8Array(Math.max(length, Math.min(2 * message.bytes.length, limit)));
+      grown.set(message.bytes.subarray(0, message.length));
+      message.bytes = grown;
+    }
+    message.bytes.set(payload, message.length);
+    message.length = length;
     if (!last) return;
     this.#parts.delete(channel);
-    const whole = new Uint8Array(message.length);
-    let offset = 0;
-    for (const chunk of message.chunks) {
-      whole.set(chunk, offset);
-      offset += chunk.length;
-    }
-    this.#handlers.message(channel, whole);
+    this.#handlers.message(channel, message.bytes.subarray(0, length));
   }
 
   /** Where the key, or what may be its beginning at the end of `bytes`, starts; the length if it is nowhere. */

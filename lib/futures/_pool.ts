@@ -12,23 +12,30 @@
  */
 
 import { after } from "../_after.ts";
-import { Deque } from "../_deque.ts";
 import { toMilliseconds } from "../_duration.ts";
-import { type BrokenExecutorError, RuntimeError, TimeoutError, WorkerCrashedError, type WorkerExit } from "./errors.ts";
-import type { ShutdownOptions, SubmitOptions } from "./executor.ts";
+import { type BrokenExecutorError, QueueFullError, RuntimeError, TimeoutError } from "./errors.ts";
+import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
+import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
+import { cloneContext, notCloneable } from "./_not_cloneable.ts";
+import { CoarseClock, PoolCounters } from "./_pool_counters.ts";
+import type { TaskOutcome } from "./pool_events.ts";
+import { infoOf, PoolObserver } from "./_pool_observer.ts";
+import type { PoolSettings } from "./_pool_settings.ts";
+import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { PoolWorker } from "./_pool_worker.ts";
-import { assertCloneable, cloneContext, notCloneable } from "./_not_cloneable.ts";
-import { Task } from "./_task.ts";
-import type { Transport, TransportEvents } from "./_transport.ts";
+import { SignalWatch } from "./_signals.ts";
+import { type CallKind, Task, taskSettings } from "./_task.ts";
+import { TaskQueue } from "./_task_queue.ts";
+import type { TransportEvents, TransportExit } from "./_transport.ts";
+import { crashError, endingOf, wantsRetry } from "./_worker_crash.ts";
+import { IdleWatch, StuckWatch } from "./_worker_watch.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
 /**
  * How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up.
  */
 const AHEAD = 2;
-/** How long a worker may take for what it was given ahead before the rest is taken back, in milliseconds. */
-const STUCK = 5;
 /**
  * How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds.
  */
@@ -36,75 +43,43 @@ const IDLE = 1000;
 /** After how many workers in a row that died while they started a pool is given up. */
 const MAX_FAILED_STARTS = 3;
 
-/** What a worker runs before its first call. */
-export interface Initializer {
-  readonly ref: FunctionRef;
-  readonly args: readonly unknown[];
-}
-
-/** What distinguishes one pool from another. */
-export interface PoolSettings {
-  /** For messages: `"ThreadPoolExecutor"`. */
-  readonly name: string;
-  readonly workerName: (index: number) => string;
-  readonly maxWorkers: number;
-  readonly initializer: Initializer | undefined;
-  readonly maxTasksPerWorker: number;
-  readonly onWorkerExit: "replace" | "break";
-  readonly Broken: new (message: string, options?: ErrorOptions) => BrokenExecutorError;
-  /** Whether arguments go to another process. */
-  readonly toProcess: boolean;
-  /** Whether it is known at once which calls are taken back. */
-  readonly revokesAtOnce: boolean;
-  /** Whether a worker can be kept from keeping the program alive. */
-  readonly canUnref: boolean;
-  /** Whether a worker can import only the modules that it was started with, and `data:` URLs. */
-  readonly importsAtStart: boolean;
-  readonly start: (worker: PoolWorker, initializer: Initializer | undefined, events: TransportEvents) => Transport;
-}
-
 /** The workers of all pools of this program that have not ended: what tests look at to see that none is left. */
 export const liveWorkers: Set<PoolWorker> = new Set();
 
 const LOADING = Symbol.for("@skein/skein.loading");
 
-/** The initializer of a pool, from its options. */
-export function toInitializer(
-  { initializer, initargs = [] }: {
-    initializer?: ((...args: never[]) => unknown) | undefined;
-    initargs?: readonly unknown[] | undefined;
-  },
-  toProcess: boolean,
-): Initializer | undefined {
-  if (initializer === undefined) return undefined;
-  assertCloneable("the initializer", initargs, toProcess);
-  return { ref: functionRef(initializer), args: [...initargs] };
-}
-
 export class Pool {
   readonly #settings: PoolSettings;
-  readonly #queue = new Deque<Task>();
+  readonly #queue = new TaskQueue();
   /** The workers that take calls, or will when they have started. */
   readonly #workers = new Set<PoolWorker>();
   /** The workers that get no more calls. */
   readonly #retired = new Set<PoolWorker>();
-  /** How many tasks have not ended. */
+  /** How many tasks, and calls of `warmUp()`, have not ended. */
   #pending = 0;
-  /** How many tasks were cancelled while they were queued, since the queue was last cleared of them. */
+  /** How many of the tasks in the queue are over. */
   #stale = 0;
-  #started = 0;
+  readonly #counters = new PoolCounters();
+  readonly #clock = new CoarseClock();
+  readonly #observer = new PoolObserver();
+  readonly #admission = new Admission(() => !this.#isFull());
   #failedStarts = 0;
   #dispatching = false;
-  #watching: ReturnType<typeof setTimeout> | undefined;
+  #handing = false;
+  /** A worker died while nothing was to be done: the next one is started for a call only. */
+  #wary = false;
+  readonly #stuckWatch: StuckWatch;
+  readonly #idleWatch: IdleWatch;
   #idling: ReturnType<typeof setTimeout> | undefined;
   #shutDown = false;
   #cancelling = false;
   #broken: BrokenExecutorError | undefined;
   readonly #ended = Promise.withResolvers<void>();
+  /** Who waits for a worker to start or to end. */
+  #watchers: (() => void)[] = [];
   /** The modules that tasks have needed. */
   readonly #modules = new Set<string>();
-  /** One listener a signal, however many tasks it is for. */
-  readonly #signals = new Map<AbortSignal, { readonly tasks: Set<Task>; readonly listener: () => void }>();
+  readonly #signals = new SignalWatch((task, reason) => this.#abandon(task, reason));
 
   constructor(settings: PoolSettings) {
     const loading = (globalThis as { [LOADING]?: string })[LOADING];
@@ -115,37 +90,123 @@ export class Pool {
       );
     }
     this.#settings = settings;
+    this.#stuckWatch = new StuckWatch(this.#workers, settings, (worker) => this.#takeBack(worker));
+    this.#idleWatch = new IdleWatch(this.#workers, settings, (worker) => this.#retire(worker));
     if (settings.initializer !== undefined) this.#addModule(settings.initializer.ref);
+    if (settings.minWorkers > 0) this.#dispatchSoon();
   }
 
   /** Queues a call. */
-  submit(options: SubmitOptions, fn: unknown, args: readonly unknown[], isChunk: boolean): Task {
+  submit(options: SubmitOptions, fn: unknown, args: readonly unknown[], kind: CallKind): Task {
+    this.#assertOpen();
+    const { signal, context } = options;
+    signal?.throwIfAborted();
+    const { onFull, maxQueue, name } = this.#settings;
+    const ref = functionRef(fn);
+    const task = new Task(taskSettings(ref, options, this.#settings, kind), args, this.#onCancel);
+    if (onFull === "reject" && !this.#admission.isGranted && this.#isFull()) {
+      throw new QueueFullError(
+        `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
+      );
+    }
+    if (context) task.context = cloneContext(ref.name, context, this.#settings.toProcess);
+    this.#addModule(ref);
+    if (signal !== undefined) this.#signals.listen(signal, task);
+    task.submittedAt = this.#clock.now;
+    this.#counters.submitted++;
+    this.#queue.push(task);
+    this.#wary = false;
+    this.#hold();
+    this.#dispatchSoon();
+    this.#admission.entered();
+    return task;
+  }
+
+  #assertOpen(): void {
     if (this.#broken !== undefined) {
       throw new this.#settings.Broken(this.#broken.message, { cause: this.#broken.cause });
     }
     if (this.#shutDown) throw new RuntimeError("Cannot schedule new futures after shutdown");
-    const { signal, timeout, transfer, context } = options;
-    signal?.throwIfAborted();
-    const limit = toMilliseconds(timeout, "timeout");
-    if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
-    const ref = functionRef(fn);
-    const task = new Task({ ref, isChunk, transfer: transfer ?? [], timeout: limit, signal }, args, this.#onCancel);
-    if (context) task.context = cloneContext(ref.name, context, this.#settings.toProcess);
-    this.#addModule(ref);
-    if (signal !== undefined) this.#listen(signal, task);
-    this.#queue.push(task);
-    if (++this.#pending === 1) this.#setRef(true);
-    this.#dispatchSoon();
-    return task;
   }
 
   #addModule({ origin }: FunctionRef): void {
     if (origin.kind === "module" && !origin.url.startsWith("data:")) this.#modules.add(origin.url);
   }
 
+  /** As `PoolExecutor.room`. */
+  room(): Promise<void> {
+    return this.#admission.wait();
+  }
+
+  /** What `map` heeds. */
+  admission(): MapAdmission | undefined {
+    const { maxQueue } = this.#settings;
+    if (maxQueue === Infinity) return undefined;
+    return {
+      ahead: maxQueue,
+      isFull: () => this.#isFull(),
+      isCrowded: () => this.#admission.isCrowded,
+      room: () => this.room(),
+    };
+  }
+
+  /** As `PoolExecutor.warmUp`. */
+  async warmUp(count: number): Promise<void> {
+    this.#assertOpen();
+    this.#hold();
+    try {
+      while (this.#broken === undefined && !this.#shutDown) {
+        while (this.#workers.size < count) {
+          if (this.#start()) continue;
+          this.#assertOpen();
+          throw new RuntimeError(`Cannot start ${count} workers: no more than ${this.#workers.size} would start`);
+        }
+        let ready = 0;
+        for (const worker of this.#workers) if (worker.ready) ready++;
+        if (ready >= count) return;
+        await new Promise<void>((resolve) => this.#watchers.push(resolve));
+      }
+      this.#assertOpen();
+    } finally {
+      this.#letGo();
+    }
+  }
+
+  /** As `PoolExecutor.statistics`. */
+  statistics(): PoolStatistics {
+    return this.#counters.statistics(this.#workers, this.#retired, this.#queue.length - this.#stale);
+  }
+
+  /** As `PoolExecutor.workers`. */
+  workers(): WorkerInfo[] {
+    return [...this.#workers, ...this.#retired].map(infoOf);
+  }
+
+  get maxWorkers(): number {
+    return this.#settings.maxWorkers;
+  }
+
+  get observer(): PoolObserver {
+    return this.#observer;
+  }
+
+  /** Lets a stream send so many values more. */
+  grant({ worker, seq }: Task, count: number): void {
+    worker?.transport.grant(seq, count);
+  }
+
+  /** Asks the generator of a stream to return. */
+  stopStream({ worker, seq }: Task): void {
+    worker?.transport.stopStream(seq);
+  }
+
   /** As `Executor.shutdown`. */
-  shutdown({ wait = true, cancelFutures = false }: ShutdownOptions): Promise<void> {
+  shutdown({ wait = true, cancelFutures = false, timeout }: ShutdownOptions): Promise<void> {
+    const limit = toMilliseconds(timeout, "timeout");
     this.#shutDown = true;
+    this.#tellWatchers();
+    const callOff = after(limit, () => this.kill("SIGKILL", `shutdown(), as its time of ${limit} ms is over`));
+    this.#ended.promise.then(callOff);
     if (cancelFutures) this.#cancelAll();
     // Somebody waits for the workers to end, though no task does.
     if (wait) { for (const worker of [...this.#workers, ...this.#retired]) worker.transport.setRef(true); }
@@ -157,6 +218,7 @@ export class Pool {
   kill(signal: Deno.Signal, what: string): Promise<void> {
     this.#shutDown = true;
     this.#broken ??= new this.#settings.Broken(`The workers were ended by ${what}`);
+    this.#tellWatchers();
     this.#cancelAll();
     for (const worker of [...this.#workers, ...this.#retired]) {
       const tasks = worker.tasks();
@@ -165,7 +227,7 @@ export class Pool {
       worker.transport.kill(signal);
       this.#retire(worker);
       for (const task of waiting) task.cancel();
-      if (running !== undefined) this.#fail(running, this.#broken);
+      if (running !== undefined) this.#fail(worker, running, this.#broken);
     }
     this.#endIfDone();
     return Promise.resolve();
@@ -174,8 +236,8 @@ export class Pool {
   #cancelAll(): void {
     this.#cancelling = true;
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      task.cancel();
-      if (task.cancelled()) task.setRunningOrNotifyCancel();
+      if (task.done()) this.#dropped(task);
+      else task.cancel();
     }
     for (const worker of this.#workers) {
       if (this.#settings.revokesAtOnce) { for (const task of worker.tasks()) task.cancel(); }
@@ -197,11 +259,38 @@ export class Pool {
 
   #dispatch(): void {
     this.#dropDone();
-    if (this.#queue.length > 0 && this.#broken === undefined) this.#handOut();
-    this.#watch();
+    this.#handOut();
+    const { minWorkers, maxQueue, idleTimeout } = this.#settings;
+    if (this.#workers.size < minWorkers) this.#keepWorkers();
+    if (maxQueue !== Infinity) this.#admission.letIn();
+    if (idleTimeout !== Infinity) this.#idleWatch.watch();
+    this.#stuckWatch.watch();
+    this.#clock.expire();
+  }
+
+  /** Whether as many calls wait as may. */
+  #isFull(): boolean {
+    const { maxQueue, maxWorkers } = this.#settings;
+    if (this.#queue.length < maxQueue || this.#broken !== undefined || this.#shutDown) return false;
+    // What a worker takes, or will when it has started, does not wait.
+    this.#handOut();
+    let free = maxWorkers - this.#workers.size;
+    for (const worker of this.#workers) if (worker.count === 0) free++;
+    return this.#queue.length - this.#stale >= maxQueue + free;
   }
 
   #handOut(): void {
+    // Not again from a callback of what is being handed out.
+    if (this.#queue.length === 0 || this.#broken !== undefined || this.#handing) return;
+    this.#handing = true;
+    try {
+      this.#handToWorkers();
+    } finally {
+      this.#handing = false;
+    }
+  }
+
+  #handToWorkers(): void {
     const queue = this.#queue;
     let idle = 0;
     for (const worker of this.#workers) if (worker.count === 0) idle++;
@@ -229,8 +318,14 @@ export class Pool {
   #dropDone(): void {
     for (let task = this.#queue.peek(); task?.done(); task = this.#queue.peek()) {
       this.#queue.shift();
-      if (task.cancelled()) task.setRunningOrNotifyCancel();
+      this.#dropped(task);
     }
+  }
+
+  /** Takes note that a task was taken out of the queue that is over. */
+  #dropped(task: Task): void {
+    this.#stale--;
+    if (task.cancelled()) task.setRunningOrNotifyCancel();
   }
 
   /** Gives a worker up to `share` calls: one, or as many as take some milliseconds. */
@@ -275,7 +370,7 @@ export class Pool {
         return;
       }
       const [task] = batch as [Task];
-      this.#fail(task, notCloneable(task.settings.ref.name, task.args, this.#settings.toProcess, cause));
+      this.#fail(undefined, task, notCloneable(task.settings.ref.name, task.args, this.#settings.toProcess, cause));
       this.#dispatchSoon();
     }
   }
@@ -289,14 +384,18 @@ export class Pool {
 
   /** Starts a worker. That it cannot is no harm as long as there are others. */
   #start(): boolean {
-    const { workerName, maxTasksPerWorker, initializer } = this.#settings;
-    const worker = new PoolWorker(workerName(this.#started++), new Set(this.#modules), maxTasksPerWorker);
+    const { workerName, maxTasksPerWorker, initializer, startTimeout } = this.#settings;
+    const worker = new PoolWorker(workerName(this.#counters.workersStarted), new Set(this.#modules), maxTasksPerWorker);
     // What a worker says that makes no sense is the transport's to deal with: it sees the error.
     const events: TransportEvents = {
       ready: () => {
         if (worker.ready) throw new TypeError("that it is ready, twice");
         worker.ready = true;
+        worker.stopTimer();
+        worker.progressAt = performance.now();
         this.#failedStarts = 0;
+        this.#observer.workerStarted(worker);
+        this.#tellWatchers();
         this.#dispatch();
       },
       broken: (error) => {
@@ -304,10 +403,31 @@ export class Pool {
         const shown = error instanceof Error ? `${error.name}: ${error.message}` : Deno.inspect(error);
         this.#break(`A worker's initializer threw ${shown}`, error);
       },
-      succeeded: (seq, duration, value) => this.#settle(worker, seq, duration, (task) => task.setResult(value)),
-      failed: (seq, duration, error) => this.#settle(worker, seq, duration, (task) => throwTo(task, error)),
+      succeeded: (seq, duration, value) => {
+        const task = this.#settle(worker, seq, duration);
+        if (task !== undefined) this.#succeed(worker, task, value);
+      },
+      failed: (seq, duration, error) => {
+        const task = this.#settle(worker, seq, duration);
+        if (task !== undefined && !this.#retry(task, error)) this.#fail(worker, task, error);
+      },
+      progress: (seq, value) => {
+        const task = worker.speaker(seq);
+        if (!task.done()) report(task, value);
+      },
+      yielded: (seq, value) => {
+        const task = worker.speaker(seq);
+        if (task.done()) return;
+        if (task.settings.stream === undefined) throw new TypeError("a value of a call that is no stream");
+        task.settings.stream.push(value);
+      },
+      large: () => {
+        this.#takeBack(worker);
+        this.#retire(worker);
+        this.#dispatchSoon();
+      },
       drained: () => {
-        worker.progressAt = performance.now();
+        worker.progressAt = this.#clock.now;
         this.#closeIfSpent(worker);
         this.#watchTime(worker);
         this.#dispatch();
@@ -324,18 +444,42 @@ export class Pool {
       this.#break(message, cause);
       return false;
     }
+    this.#counters.workersStarted++;
     this.#workers.add(worker);
     liveWorkers.add(worker);
+    if (this.#pending === 0) worker.transport.setRef(false);
+    worker.stopTimer = after(
+      startTimeout,
+      () => worker.transport.kill("SIGKILL", `did not start within ${startTimeout} ms`),
+    );
     return true;
   }
 
-  #settle(worker: PoolWorker, seq: number, duration: number, set: (task: Task) => void): void {
+  /** Starts workers that are to be there though nobody needs them. */
+  #keepWorkers(): void {
+    if (this.#wary || this.#shutDown || this.#broken !== undefined) return;
+    if (this.#pending === 0 && !this.#settings.canUnref) return;
+    while (this.#workers.size < this.#settings.minWorkers && this.#start());
+  }
+
+  #tellWatchers(): void {
+    const watchers = this.#watchers;
+    if (watchers.length > 0) this.#watchers = [];
+    for (const watcher of watchers) watcher();
+    if (this.#shutDown || this.#broken !== undefined) this.#admission.close();
+  }
+
+  /** Takes note that a worker is done with a call. Gives it back if it has no outcome yet. */
+  #settle(worker: PoolWorker, seq: number, duration: number): Task | undefined {
     const task = worker.settle(seq);
-    if (duration >= 0 && Number.isFinite(duration)) task.learn(duration);
+    if (duration >= 0 && Number.isFinite(duration)) {
+      task.learn(duration);
+      this.#counters.runTime.record(duration);
+      this.#counters.waitTime.record(this.#clock.now - task.submittedAt - duration);
+    }
+    if (this.#observer.seesTasks && !task.done()) this.#observer.started(worker, task);
     // It may have been given up, which was the outcome then.
-    if (task.done()) return;
-    set(task);
-    this.#over(task);
+    return task.done() ? undefined : task;
   }
 
   /** Takes back what a worker has not started. */
@@ -356,8 +500,8 @@ export class Pool {
   #takenBack(tasks: readonly Task[]): void {
     for (const task of tasks.toReversed()) {
       if (task.done()) continue;
-      if (this.#broken !== undefined) this.#fail(task, this.#broken);
-      else if (this.#cancelling) task.cancel();
+      if (this.#broken !== undefined) this.#fail(undefined, task, this.#broken);
+      else if (this.#cancelling || task.settings.stream?.isStopped) task.cancel();
       else this.#queue.unshift(task);
     }
     this.#dispatchSoon();
@@ -382,7 +526,7 @@ export class Pool {
     }
   }
 
-  #exited(worker: PoolWorker, exit: WorkerExit & { message: string; cause?: unknown }): void {
+  #exited(worker: PoolWorker, exit: TransportExit): void {
     const expected = worker.retired;
     worker.stopTimer();
     this.#workers.delete(worker);
@@ -391,20 +535,24 @@ export class Pool {
     const tasks = worker.tasks();
     const running = tasks.filter((task) => worker.mayHaveStarted(task) || task.settings.transfer.length > 0);
     worker.release(tasks.map((task) => task.seq));
-    const { message, cause, ...how } = exit;
-    const last = how.stderr?.trimEnd().split("\n").slice(-5).join("\n");
-    const ending = `The worker ${worker.name} ${message}`;
-    const words = last ? `; its last lines on stderr:\n${last}` : "";
+    const ending = endingOf(worker, exit);
     for (const task of running) {
       if (task.done()) continue;
-      const options = { ...how, ...(cause === undefined ? {} : { cause }) };
-      this.#fail(task, new WorkerCrashedError(`${ending} while it ran ${task.settings.ref.name}${words}`, options));
+      const error = crashError(ending, exit, task);
+      if (!this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
     }
-    if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending + words, cause);
+    if (!expected) {
+      this.#counters.workersCrashed++;
+      if (this.#pending === 0) this.#wary = true;
+    }
+    this.#observer.workerExited(worker, exit, !expected);
+    if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending.whole, exit.cause);
     if (!worker.ready && !expected && ++this.#failedStarts === MAX_FAILED_STARTS) {
-      this.#break(`${ending}, the ${MAX_FAILED_STARTS}rd in a row that died while it started${words}`, cause);
+      const count = `the ${MAX_FAILED_STARTS}rd in a row that died while it started`;
+      this.#break(`${ending.short}, ${count}${ending.words}`, exit.cause);
     }
     this.#takenBack(tasks.filter((task) => !running.includes(task)));
+    this.#tellWatchers();
     this.#endIfDone();
   }
 
@@ -413,56 +561,91 @@ export class Pool {
     if (this.#broken !== undefined) return;
     this.#broken = new this.#settings.Broken(message, { cause });
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      if (!task.done()) this.#fail(task, this.#broken);
+      if (task.done()) this.#dropped(task);
+      else this.#fail(undefined, task, this.#broken);
     }
     for (const worker of this.#workers) {
       this.#takeBack(worker);
       this.#retire(worker);
     }
+    this.#tellWatchers();
   }
 
   // -- Tasks
 
   readonly #onCancel = (task: Task, worker: PoolWorker | undefined): void => {
-    this.#over(task);
-    if (worker === undefined) this.#dropStale();
-    else {
-      task.setRunningOrNotifyCancel();
-      this.#watchTime(worker);
-      // The worker that had it may have nothing to do now.
-      this.#dispatchSoon();
-    }
+    this.#counters.cancelled++;
+    if (task.queued) this.#stale++;
+    this.#over(undefined, task, "cancelled");
+    if (task.queued) return this.#dropStale();
+    task.setRunningOrNotifyCancel();
+    if (worker !== undefined) this.#watchTime(worker);
+    // The worker that had it may have nothing to do now.
+    this.#dispatchSoon();
   };
 
   /** Keeps what was cancelled in the queue from being more than what was not. */
   #dropStale(): void {
-    if (++this.#stale < 1000 || this.#stale < this.#queue.length / 2) return;
-    this.#stale = 0;
-    for (let rest = this.#queue.length; rest > 0; rest--) {
-      const task = this.#queue.shift()!;
-      if (!task.done()) this.#queue.push(task);
-      else if (task.cancelled()) task.setRunningOrNotifyCancel();
-    }
+    if (this.#stale < 1000 || this.#stale < this.#queue.length / 2) return;
+    this.#queue.sweep((task) => {
+      if (task.done()) this.#dropped(task);
+      return task.done();
+    });
   }
 
-  #fail(task: Task, error: unknown): void {
+  #succeed(worker: PoolWorker, task: Task, value: unknown): void {
+    // Before the callbacks of the future, which may look at the statistics; here as below.
+    this.#counters.completed++;
+    task.setResult(value);
+    this.#over(worker, task, "completed");
+  }
+
+  #fail(worker: PoolWorker | undefined, task: Task, error: unknown, outcome: "failed" | "crashed" = "failed"): void {
     if (task.done()) return;
-    throwTo(task, error);
-    this.#over(task);
+    this.#counters[outcome]++;
+    expectRetrieval(task, task.settings.ref.name, error);
+    task.setException(error);
+    this.#over(worker, task, outcome);
   }
 
   /** Takes note that a task has its outcome. */
-  #over(task: Task): void {
+  #over(worker: PoolWorker | undefined, task: Task, outcome: TaskOutcome): void {
     const { signal } = task.settings;
     task.args = [];
     task.context = undefined;
-    if (signal !== undefined) this.#unlisten(signal, task);
-    if (--this.#pending === 0) {
-      clearTimeout(this.#watching);
-      this.#watching = undefined;
-      if (!this.#shutDown) this.#setRef(false);
-      this.#endIfDone();
-    }
+    if (signal !== undefined) this.#signals.unlisten(signal, task);
+    if (this.#observer.seesTasks) this.#observer.ended(worker, task, outcome);
+    this.#letGo();
+  }
+
+  /** Keeps the program alive. */
+  #hold(): void {
+    if (++this.#pending === 1) this.#setRef(true);
+  }
+
+  #letGo(): void {
+    if (--this.#pending > 0) return;
+    this.#stuckWatch.stop();
+    if (!this.#shutDown) this.#setRef(false);
+    this.#endIfDone();
+  }
+
+  /** Queues a call again whose attempt ended with `error` and that no worker has any more, if that is wanted. */
+  #retry(task: Task, error: unknown): boolean {
+    if (!this.#mayRetry(task, error)) return false;
+    this.#again(task);
+    return true;
+  }
+
+  #mayRetry(task: Task, error: unknown): boolean {
+    return !this.#cancelling && this.#broken === undefined && wantsRetry(task, error);
+  }
+
+  #again(task: Task): void {
+    task.attempts++;
+    this.#counters.retried++;
+    this.#queue.push(task);
+    this.#dispatchSoon();
   }
 
   /** Nobody waits for this task any more: it never runs, or it is stopped as far as that can be done. */
@@ -470,9 +653,10 @@ export class Pool {
     if (task.done()) return;
     const { worker } = task;
     const never = worker === undefined || worker.revoke(task);
-    throwTo(task, error);
-    this.#over(task);
-    if (worker !== undefined) {
+    if (task.queued) this.#stale++;
+    this.#fail(worker, task, error);
+    if (worker === undefined) this.#dropStale();
+    else {
       if (!never) this.#stop(worker, task);
       this.#watchTime(worker);
     }
@@ -487,29 +671,19 @@ export class Pool {
     if (task.worker === worker && worker.transport.abandon(seq, head)) this.#retire(worker);
   }
 
-  #listen(signal: AbortSignal, task: Task): void {
-    let entry = this.#signals.get(signal);
-    if (entry === undefined) {
-      const tasks = new Set<Task>();
-      entry = {
-        tasks,
-        listener: () => {
-          for (const task of [...tasks]) this.#abandon(task, signal.reason);
-        },
-      };
-      signal.addEventListener("abort", entry.listener, { once: true });
-      this.#signals.set(signal, entry);
+  /** The time of a call is over that a worker runs. */
+  #timedOut(worker: PoolWorker, task: Task): void {
+    const { ref, timeout } = task.settings;
+    const error = new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`);
+    if (!this.#mayRetry(task, error)) return this.#abandon(task, error);
+    if (!worker.revoke(task)) {
+      const standIn = new Task(task.settings, [], () => {});
+      standIn.setException(error);
+      worker.replace(task, standIn);
+      this.#stop(worker, standIn);
     }
-    entry.tasks.add(task);
-  }
-
-  #unlisten(signal: AbortSignal, task: Task): void {
-    const entry = this.#signals.get(signal);
-    entry?.tasks.delete(task);
-    if (entry?.tasks.size === 0) {
-      signal.removeEventListener("abort", entry.listener);
-      this.#signals.delete(signal);
-    }
+    this.#again(task);
+    this.#watchTime(worker);
   }
 
   // -- Time
@@ -521,39 +695,8 @@ export class Pool {
     worker.stopTimer();
     worker.watched = task;
     if (task === undefined || task.done()) return;
-    const { ref, timeout } = task.settings;
-    worker.stopTimer = after(
-      timeout,
-      () => this.#abandon(task, new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`)),
-    );
-  }
-
-  /** Takes back what waits behind a call that takes longer than expected. */
-  #watch(): void {
-    if (this.#watching !== undefined || !this.#needsWatch()) return;
-    this.#watching = setTimeout(() => {
-      this.#watching = undefined;
-      if (this.#needsWatch()) {
-        const now = performance.now();
-        for (const worker of this.#workers) {
-          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK) continue;
-          worker.stuck = true;
-          this.#takeBack(worker);
-        }
-      }
-      this.#watch();
-    }, STUCK);
-  }
-
-  #needsWatch(): boolean {
-    let deep = false;
-    // Without shared memory, only what is back in the queue can be cancelled.
-    let someone = !this.#settings.revokesAtOnce || this.#workers.size < this.#settings.maxWorkers;
-    for (const worker of this.#workers) {
-      if (worker.count > 1 && !worker.stuck) deep = true;
-      if (worker.count === 0) someone = true;
-    }
-    return deep && someone;
+    if (this.#observer.seesTasks) this.#observer.started(worker, task);
+    worker.stopTimer = after(task.settings.timeout, () => this.#timedOut(worker, task));
   }
 
   // -- Ending
@@ -574,6 +717,7 @@ export class Pool {
   #endIfDone(): void {
     if (!this.#shutDown || this.#pending > 0) return;
     clearTimeout(this.#idling);
+    this.#idleWatch.stop();
     for (const worker of this.#workers) this.#retire(worker);
     // What was given up before may never end.
     for (const worker of this.#retired) if (worker.count > 0) worker.transport.kill("SIGKILL");
@@ -581,7 +725,11 @@ export class Pool {
   }
 }
 
-function throwTo(task: Task, error: unknown): void {
-  expectRetrieval(task, task.settings.ref.name, error);
-  task.setException(error);
+/** Tells of a task's progress. That who listens throws is not the worker's fault. */
+function report({ settings: { onProgress, ref } }: Task, value: unknown): void {
+  try {
+    onProgress?.(value);
+  } catch (error) {
+    console.error(`onProgress of a call of ${ref.name} threw:`, error);
+  }
 }

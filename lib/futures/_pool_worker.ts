@@ -31,11 +31,13 @@ export class PoolWorker {
   returning = 0;
   /** How many calls it holds. */
   count = 0;
+  /** How many calls it has run. */
+  tasksRun = 0;
   /** The milliseconds that these are expected to take. */
   load = 0;
   /** When it last started a call, as far as the pool knows. */
   progressAt: number = performance.now();
-  /** For the time limit of the oldest call. */
+  /** For the time limit of its start, then of the oldest call. */
   stopTimer: () => void = () => {};
   watched: Task | undefined;
 
@@ -62,7 +64,10 @@ export class PoolWorker {
    * @throws If an argument cannot be cloned; then nothing was handed over.
    */
   send(tasks: readonly Task[], transfer: readonly Transferable[]): void {
-    for (const { settings: { ref } } of tasks) this.#define(ref);
+    for (const [i, { settings: { ref, stream } }] of tasks.entries()) {
+      this.#define(ref);
+      if (stream !== undefined) this.transport.openStream(this.#next + i, stream.window);
+    }
     this.transport.send(
       this.#next,
       tasks.map(({ settings: { ref, isChunk }, args, context }) =>
@@ -100,7 +105,28 @@ export class PoolWorker {
     if (this.oldest()?.seq !== seq) throw new TypeError(`the outcome of call ${seq}, which it did not run`);
     const task = this.#release(seq);
     this.stuck = false;
+    this.tasksRun++;
     return task;
+  }
+
+  /**
+   * The call that says something.
+   *
+   * @throws {TypeError} If it is not the worker's oldest one, which runs.
+   */
+  speaker(seq: number): Task {
+    const task = this.oldest();
+    if (task?.seq !== seq) throw new TypeError(`what the call ${seq} says, which it does not run`);
+    return task;
+  }
+
+  /** Puts a stand-in, which is over, in the place of a call that is to run again elsewhere. */
+  replace(task: Task, standIn: Task): void {
+    this.#tasks[task.seq % SLOTS] = standIn;
+    standIn.worker = this;
+    standIn.seq = task.seq;
+    standIn.load = task.load;
+    task.worker = undefined;
   }
 
   /** Takes note that calls were taken back. */

@@ -43,8 +43,13 @@ export interface ProcessSettings {
   /** Modules that the child imports before it gives up the permissions of `revoke`. */
   readonly modules: readonly string[];
   readonly revoke: readonly ("read" | "import")[];
+  /** Whether the child has none of the program's environment but what Deno needs. */
+  readonly clearEnv: boolean;
   readonly env: Readonly<Record<string, string>> | undefined;
   readonly cwd: string | URL | undefined;
+  readonly maxMemory: number | null;
+  /** How large a message of the child may be, in bytes. */
+  readonly maxResult: number;
 }
 
 /** A child process, seen from its pool. */
@@ -79,7 +84,8 @@ export class ProcessTransport implements Transport {
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
         args: ["run", "--quiet", "--no-prompt", ...settings.flags, mainUrl],
-        ...(settings.env === undefined ? {} : { env: settings.env }),
+        clearEnv: settings.clearEnv,
+        env: settings.clearEnv ? { ...runtimeEnv(), ...settings.env } : { ...settings.env },
         ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
         stdin: "piped",
         stdout: "piped",
@@ -105,8 +111,9 @@ export class ProcessTransport implements Transport {
       initializer === undefined ? null : [initializer.ref.id, initializer.args],
       settings.modules,
       settings.revoke,
+      settings.maxMemory,
     ]);
-    this.#supervise();
+    this.#supervise(settings.maxResult);
   }
 
   get pid(): number {
@@ -124,6 +131,18 @@ export class ProcessTransport implements Transport {
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
     this.#frame(FrameKind.RUN, body, first, calls.length);
+  }
+
+  openStream(seq: number, credit: number): void {
+    this.#post(["stream", seq, credit]);
+  }
+
+  grant(seq: number, count: number): void {
+    this.#post(["credit", seq, count]);
+  }
+
+  stopStream(seq: number): void {
+    this.#post(["stop", seq]);
   }
 
   forget(): void {
@@ -166,12 +185,17 @@ export class ProcessTransport implements Transport {
     if (this.#grace !== undefined) return; // it ends by itself, in its own way
     this.#reason = "was closed";
     this.#stdin.close().catch(() => {}); // it may be dead already
+    // One that was stopped (SIGSTOP) hears of nothing.
+    this.#killLater();
   }
 
-  kill(signal: Deno.Signal): void {
-    this.#reason = "was terminated";
+  kill(signal: Deno.Signal, why = "was terminated"): void {
+    this.#reason = why;
     this.#kill(signal);
-    if (signal === "SIGKILL") return;
+    if (signal !== "SIGKILL") this.#killLater();
+  }
+
+  #killLater(): void {
     this.#grace ??= setTimeout(() => this.#kill("SIGKILL"), GRACE);
     Deno.unrefTimer(this.#grace);
   }
@@ -213,8 +237,8 @@ export class ProcessTransport implements Transport {
     }
   }
 
-  async #supervise(): Promise<void> {
-    const output = this.#readStdout();
+  async #supervise(maxResult: number): Promise<void> {
+    const output = this.#readStdout(maxResult);
     const errors = this.#readStderr();
     await output;
     // A child that closed its stdout but lives on is of no use.
@@ -233,8 +257,8 @@ export class ProcessTransport implements Transport {
     });
   }
 
-  async #readStdout(): Promise<void> {
-    const reader = new PacketReader(this.#key, {
+  async #readStdout(maxResult: number): Promise<void> {
+    const reader = new PacketReader(this.#key, maxResult, {
       output: (bytes) => writeAll(Deno.stdout, bytes),
       message: (channel, payload) => this.#receive(channel, payload),
     });
@@ -283,6 +307,12 @@ export class ProcessTransport implements Transport {
         return this.#events.succeeded(message[1], message[2], message[3]);
       case "error":
         return this.#events.failed(message[1], message[2], decodeError(message[3]));
+      case "progress":
+        return this.#events.progress(message[1], message[2]);
+      case "yield":
+        return this.#events.yielded(message[1], message[2]);
+      case "large":
+        return this.#events.large();
       case "exit":
         this.#reason = message[1] === null
           ? "was closed by its task, which called close()"
@@ -292,6 +322,39 @@ export class ProcessTransport implements Transport {
         throw new TypeError(`an unknown message: ${Deno.inspect(message, { depth: 0 })}`);
     }
   }
+}
+
+/** The variables that Deno itself reads; nothing in them is for tasks. */
+const RUNTIME_VARIABLES: readonly string[] = [
+  "DENO_CERT",
+  "DENO_DIR",
+  "DENO_TLS_CA_STORE",
+  "HOME",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "JSR_URL",
+  "NO_COLOR",
+  "NO_PROXY",
+  "NPM_CONFIG_REGISTRY",
+  "SSL_CERT_DIR",
+  "SSL_CERT_FILE",
+  "SYSTEMROOT",
+  "TEMP",
+  "TMP",
+  "TMPDIR",
+  "USERPROFILE",
+  "XDG_CACHE_HOME",
+];
+
+/** Those of them that the program has and may read. */
+function runtimeEnv(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const variable of RUNTIME_VARIABLES) {
+    if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") continue;
+    const value = Deno.env.get(variable);
+    if (value !== undefined) env[variable] = value;
+  }
+  return env;
 }
 
 /** Passes on what a task or its runtime printed. That nobody takes it is no fault of the task. */

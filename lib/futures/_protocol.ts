@@ -106,6 +106,8 @@ export type ToWorker =
     initializer: readonly [id: number, args: readonly unknown[]] | null,
     modules: readonly string[],
     revoke: readonly ("read" | "import")[],
+    /** How many bytes of memory the worker may hold; `null`: no limit. */
+    maxMemory: number | null,
   ]
   | readonly ["define", Definition]
   /**
@@ -115,6 +117,12 @@ export type ToWorker =
   | readonly ["run", first: number, calls: readonly unknown[]]
   /** Nobody waits for the running call any more. */
   | readonly ["abandon", seq: number]
+  /** The call with this number, which comes next, is a stream, and may send so many values. */
+  | readonly ["stream", seq: number, credit: number]
+  /** It may send so many more. */
+  | readonly ["credit", seq: number, count: number]
+  /** Its generator is to return. */
+  | readonly ["stop", seq: number]
   /** Forget all definitions. */
   | readonly ["forget"];
 
@@ -125,6 +133,10 @@ export type FromWorker =
   | readonly ["broken", EncodedError]
   | readonly ["result", seq: number, duration: number, value: unknown]
   | readonly ["error", seq: number, duration: number, EncodedError]
+  /** A value that the running call reports, or yields as a stream. */
+  | readonly ["progress" | "yield", seq: number, value: unknown]
+  /** The worker holds more memory than it may. */
+  | readonly ["large", bytes: number]
   /** The task called `Deno.exit()`, or `close()`, which has no code. */
   | readonly ["exit", code: number | null]
   /** Calls that were taken back before they started. */

@@ -3,8 +3,11 @@
  * @module
  */
 
+import { toMilliseconds } from "../_duration.ts";
+import type { SubmitOptions } from "./executor.ts";
 import { Future } from "./future.ts";
 import type { FunctionRef } from "./_function_ref.ts";
+import { type CommonSettings, toRetries } from "./_pool_settings.ts";
 import type { PoolWorker } from "./_pool_worker.ts";
 
 /** What a call is made with. */
@@ -15,6 +18,66 @@ export interface TaskSettings {
   /** Milliseconds, from the start of the call. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
+  /** The higher, the earlier. */
+  readonly priority: number;
+  /** Whose call it is: groups take turns. */
+  readonly group: unknown;
+  /** How often it may run again, and whether it shall. */
+  readonly retries: number;
+  readonly retryOn: ((error: unknown, attempt: number) => boolean) | undefined;
+  readonly onProgress: ((value: unknown) => void) | undefined;
+  readonly stream: StreamSink | undefined;
+}
+
+/** Where the values of a call go that is a stream. */
+export interface StreamSink {
+  /** How many values the call may send before it is told that some were taken. */
+  readonly window: number;
+  /** Whether nobody reads it any more. */
+  readonly isStopped: boolean;
+  /**
+   * Takes the next value.
+   *
+   * @throws {TypeError} If the call may send no more.
+   */
+  push(value: unknown): void;
+}
+
+/** What a call is beside a plain one. */
+export interface CallKind {
+  /** One call for each of the arguments, which are lists of arguments. */
+  readonly chunk?: true;
+  readonly stream?: StreamSink;
+}
+
+/**
+ * What a call is made with, from its options and those of its pool.
+ *
+ * @throws {RangeError} If one of them is out of its range.
+ * @throws {TypeError} If one of them is of the wrong kind.
+ */
+export function taskSettings(
+  ref: FunctionRef,
+  { signal, timeout, transfer, priority = 0, group, retries, retryOn, onProgress }: SubmitOptions,
+  pool: CommonSettings,
+  { chunk, stream }: CallKind,
+): TaskSettings {
+  const limit = toMilliseconds(timeout, "timeout");
+  if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
+  if (!Number.isFinite(priority)) throw new RangeError(`Cannot use ${priority} as priority: pass a finite number`);
+  return {
+    ref,
+    isChunk: chunk === true,
+    transfer: transfer ?? [],
+    timeout: limit,
+    signal,
+    priority,
+    group,
+    retries: retries === undefined ? pool.retries : toRetries(retries),
+    retryOn: retryOn ?? pool.retryOn,
+    onProgress,
+    stream,
+  };
 }
 
 /** The future of a call, and what its pool has to know of it. */
@@ -25,6 +88,15 @@ export class Task extends Future<unknown> {
   seq = -1;
   /** The milliseconds that the worker's load was counted up by. */
   load = 0;
+
+  /** Whether it is in the queue. */
+  queued = false;
+  /** When it was submitted. */
+  submittedAt = 0;
+  /** How often it has run. */
+  attempts = 1;
+  /** Whether its start was told to those who listen. */
+  announced = false;
 
   /** The arguments; of a chunk, a list of arguments for each call. Dropped when the call is over. */
   args: readonly unknown[];

@@ -32,6 +32,13 @@ const setRefOfWorker = Object.getOwnPropertySymbols(Worker.prototype)
 /** Whether {@linkcode Transport.setRef} works for threads in this version of Deno. */
 export const CAN_UNREF_THREADS: boolean = setRefOfWorker !== undefined;
 
+/** What a thread is started with. */
+export interface ThreadSettings {
+  /** As the options of `Worker` have them. */
+  readonly permissions: Deno.PermissionOptions | undefined;
+  readonly maxMemory: number | null;
+}
+
 /** A Web Worker, seen from its pool. */
 export class ThreadTransport implements Transport {
   readonly #worker: Worker;
@@ -46,12 +53,21 @@ export class ThreadTransport implements Transport {
 
   constructor(
     name: string,
+    settings: ThreadSettings,
     initializer: { ref: FunctionRef; args: readonly unknown[] } | undefined,
     events: TransportEvents,
   ) {
     this.#events = events;
     programUrl ??= moduleUrl(programSource(threadProgram));
-    this.#worker = new Worker(programUrl, { type: "module", name });
+    const { permissions, maxMemory } = settings;
+    this.#worker = new Worker(
+      programUrl,
+      {
+        type: "module",
+        name,
+        ...(permissions === undefined ? {} : { deno: { permissions } }),
+      } as WorkerOptions,
+    );
     this.#worker.onmessage = (event: MessageEvent<FromWorker | null>) => this.#receive(event.data);
     this.#worker.onerror = (event) => {
       event.preventDefault(); // Deno has printed it
@@ -60,7 +76,7 @@ export class ThreadTransport implements Transport {
     this.#worker.onmessageerror = () => this.#end({ message: "sent something that cannot be read" });
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
-    this.#post(["init", initializer === undefined ? null : [initializer.ref.id, initializer.args], [], []]);
+    this.#post(["init", initializer === undefined ? null : [initializer.ref.id, initializer.args], [], [], maxMemory]);
   }
 
   define(ref: FunctionRef): void {
@@ -76,6 +92,18 @@ export class ThreadTransport implements Transport {
     }
     this.#worker.postMessage(["run", first, flat] satisfies ToWorker, transfer as Transferable[]);
     this.#next = first + calls.length;
+  }
+
+  openStream(seq: number, credit: number): void {
+    this.#post(["stream", seq, credit]);
+  }
+
+  grant(seq: number, count: number): void {
+    this.#post(["credit", seq, count]);
+  }
+
+  stopStream(seq: number): void {
+    this.#post(["stop", seq]);
   }
 
   forget(): void {
@@ -113,8 +141,8 @@ export class ThreadTransport implements Transport {
     this.#end({ message: "was closed" });
   }
 
-  kill(): void {
-    this.#end({ message: "was terminated" });
+  kill(_signal: Deno.Signal, why = "was terminated"): void {
+    this.#end({ message: why });
   }
 
   setRef(ref: boolean): void {
@@ -166,6 +194,15 @@ export class ThreadTransport implements Transport {
         this.#head = message[1] + 1;
         this.#events.failed(message[1], message[2], decodeError(message[3]));
         this.#collect();
+        break;
+      case "progress":
+        this.#events.progress(message[1], message[2]);
+        break;
+      case "yield":
+        this.#events.yielded(message[1], message[2]);
+        break;
+      case "large":
+        this.#events.large();
         break;
       case "exit":
         this.#end(

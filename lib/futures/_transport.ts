@@ -25,6 +25,12 @@ export interface TransportEvents {
   succeeded(seq: number, duration: number, value: unknown): void;
   /** The call threw. */
   failed(seq: number, duration: number, error: unknown): void;
+  /** The running call says how far it is. */
+  progress(seq: number, value: unknown): void;
+  /** The running call, a stream, has a value. */
+  yielded(seq: number, value: unknown): void;
+  /** The worker holds more memory than it may. */
+  large(): void;
   /** Some results have been reported, and no more are there for now: the time to send more work. */
   drained(): void;
   /** These calls were taken back: they have not started and never will. */
@@ -32,7 +38,13 @@ export interface TransportEvents {
   /** The worker runs a call that was abandoned: it gets no more, and may be gone soon. */
   lost(): void;
   /** The worker is gone. `message` says how, for people; `cause` is the error that it died of, if one is known. */
-  exited(exit: WorkerExit & { message: string; cause?: unknown }): void;
+  exited(exit: TransportExit): void;
+}
+
+/** How a worker ended: for people, too. */
+export interface TransportExit extends WorkerExit {
+  readonly message: string;
+  readonly cause?: unknown;
 }
 
 /**
@@ -40,6 +52,8 @@ export interface TransportEvents {
  * numbers.
  */
 export interface Transport {
+  /** The id of the process, if it is one. */
+  readonly pid?: number;
   /** Tells the worker about a function, before its first call. */
   define(ref: FunctionRef): void;
   /**
@@ -48,6 +62,12 @@ export interface Transport {
    * @throws If an argument cannot be cloned; then nothing was sent.
    */
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void;
+  /** Says of the call that is sent next that it is a stream, which may send so many values. */
+  openStream(seq: number, credit: number): void;
+  /** Lets a stream send so many values more. */
+  grant(seq: number, count: number): void;
+  /** Asks the generator of a stream to return. */
+  stopStream(seq: number): void;
   /** Forgets all definitions, so that a worker does not gather them without end. */
   forget(): void;
   /** Whether the call runs at this moment, `head` being the oldest one whose outcome is not known. */
@@ -71,8 +91,8 @@ export interface Transport {
   abandon(seq: number, head: number): boolean;
   /** Ends the worker, which is idle. */
   close(): void;
-  /** Ends the worker, whatever it does, as far as that can be done. */
-  kill(signal: Deno.Signal): void;
+  /** Ends the worker, whatever it does, as far as that can be done; `why` is how it will be said to have ended. */
+  kill(signal: Deno.Signal, why?: string): void;
   /** Whether the worker keeps the program alive. */
   setRef(ref: boolean): void;
 }

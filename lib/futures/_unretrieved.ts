@@ -23,9 +23,16 @@ let listening = false;
 /** Takes note that a call of `name` ended with `error`, until somebody asks its future for the outcome. */
 export function expectRetrieval(future: Future<unknown>, name: string, error: unknown): void {
   const report: Report = { name, error };
-  if (!whenRetrieved(future, () => reports.delete(report))) return;
+  const onRetrieval = () => {
+    reports.delete(report);
+    // An error holds on to what was on the stack when it was made: to the worker, and by it to the future, which would
+    // never be collected.
+    report.error = undefined;
+    collected.unregister(report);
+  };
+  if (!whenRetrieved(future, onRetrieval)) return;
   reports.add(report);
-  collected.register(future, report);
+  collected.register(future, report, report);
   // Most outcomes are asked for before this runs.
   queueMicrotask(() => {
     if (reports.has(report)) report.error = detachedError(error);

@@ -40,12 +40,17 @@ export interface Parts {
 
 /** How the runner tells the parent what it has to say. */
 export interface Link {
-  /** Reports the result. Throws, with nothing sent, if it cannot be cloned. */
-  result(seq: number, duration: number, value: unknown): void;
+  /**
+   * Reports the result. Throws, with nothing sent, if it cannot be cloned. `follows`: there are messages of this call,
+   * which it must not overtake.
+   */
+  result(seq: number, duration: number, value: unknown, follows: boolean): void;
   /** Says everything else. */
   send(message: FromWorker): void;
   /** Where a value cannot be cloned. */
   findUncloneable(value: unknown): string | null;
+  /** The bytes of memory that count as the worker's. */
+  memory(usage: Deno.MemoryUsage): number;
   /** What to tell who lacks a permission. */
   readonly permissionHint: string;
 }
@@ -57,6 +62,12 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   interface Entry {
     readonly definition: Definition;
     fn?: (...args: unknown[]) => unknown;
+  }
+  interface Stream {
+    /** How many values it may send. */
+    credit: number;
+    stopped: boolean;
+    wake: () => void;
   }
 
   // The classes go home by their names; the mark says that they are Skein's.
@@ -86,6 +97,12 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   let context = NO_CONTEXT;
   let abortion: AbortController | undefined;
   let startedAt = 0;
+  /** The last call that sent a message before its outcome. */
+  let spoke = -1;
+  /** The calls that are streams. */
+  const streams = new Map<number, Stream>();
+  let maxMemory = Infinity;
+  let measuredAt = 0;
 
   const isAbandoned = () =>
     current >= 0 && Atomics.load(states, current % SLOTS) === slotWord(current, SLOTS, SlotState.ABANDONED);
@@ -101,12 +118,17 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     }
     return abortion.signal;
   };
+  const reportProgress = (value: unknown) => {
+    if (current < 0) return;
+    spoke = current;
+    sendValue("progress", current, value);
+  };
   const shared = globalThis as unknown as Record<symbol, unknown>;
   const LOADING = Symbol.for("@skein/skein.loading");
   const taskContext = () => context;
-  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, taskContext };
+  shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, taskContext, reportProgress };
 
-  const exit = Deno.exit;
+  const { exit, memoryUsage } = Deno;
   Object.defineProperty(Deno, "exit", {
     value: (code?: number) => {
       link.send(["exit", code ?? Deno.exitCode]);
@@ -148,9 +170,10 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
           "checkCancelled",
           "taskSignal",
           "taskContext",
+          "reportProgress",
           "__name",
           `"use strict"; return ${text};\n//# sourceURL=skein:task/${encodeURIComponent(name)}`,
-        )(checkCancelled, taskSignal, taskContext, (fn: unknown) => fn);
+        )(checkCancelled, taskSignal, taskContext, reportProgress, (fn: unknown) => fn);
       } catch (cause) {
         throw new NotImportableError(
           `Cannot read the function ${name} from its source text: use importable() or fromModule()`,
@@ -221,19 +244,71 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
 
   function succeed(seq: number, name: string, value: unknown, isChunk: boolean): void {
     const duration = performance.now() - startedAt;
+    // Before the outcome, so that the parent sends no more calls on it.
+    if (maxMemory !== Infinity) watchMemory(position === calls.length);
     try {
-      link.result(seq, duration, value);
+      link.result(seq, duration, value, spoke === seq);
     } catch (cause) {
-      if (isChunk) link.result(seq, duration, cutChunk(name, value as ChunkResult));
+      if (isChunk) link.result(seq, duration, cutChunk(name, value as ChunkResult), spoke === seq);
       else fail(seq, name, notCloneable(name, value, cause));
     }
     // Not before: to report may take time, as when a pipe is full, and that is not the next call's.
     startedAt = performance.now();
   }
 
-  function notCloneable(name: string, value: unknown, cause: unknown): Error {
+  function notCloneable(name: string, value: unknown, cause: unknown, what = "result"): Error {
     const found = link.findUncloneable(value) ?? `: ${cause instanceof Error ? cause.message : Deno.inspect(cause)}`;
-    return new NotCloneableError(`Cannot send the result of ${name} back: result${found}`);
+    return new NotCloneableError(`Cannot send the ${what} of ${name} back: ${what}${found}`);
+  }
+
+  /** Sends a value that is not the result. */
+  function sendValue(kind: "progress" | "yield", seq: number, value: unknown, name = "the task"): void {
+    try {
+      link.send([kind, seq, value]);
+    } catch (cause) {
+      throw notCloneable(name, value, cause, kind === "yield" ? "value" : kind);
+    }
+  }
+
+  /** Sends what a generator yields, no more at a time than its reader asked for. */
+  async function runStream(seq: number, name: string, stream: Stream, source: unknown): Promise<void> {
+    const iterable = Object(source) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+    const iterator = iterable[Symbol.asyncIterator]?.() ?? iterable[Symbol.iterator]?.();
+    if (iterator === undefined) {
+      throw new TypeError(`Cannot stream ${name}: it returned ${Deno.inspect(source, { depth: 0 })}, not an iterable`);
+    }
+    spoke = seq;
+    while (true) {
+      if (stream.stopped || isAbandoned()) {
+        await iterator.return?.();
+        return;
+      }
+      if (stream.credit === 0) {
+        await new Promise<void>((resolve) => stream.wake = resolve);
+        continue;
+      }
+      const { done, value } = await iterator.next();
+      if (done) return;
+      if (stream.stopped || isAbandoned()) continue;
+      stream.credit--;
+      try {
+        sendValue("yield", seq, value, name);
+      } catch (error) {
+        await iterator.return?.();
+        throw error;
+      }
+    }
+  }
+
+  /** Says so when this worker holds too much. To measure it takes as long as some calls, so it is not after each. */
+  function watchMemory(isLast: boolean): void {
+    const now = performance.now();
+    if (!isLast && now - measuredAt < 10) return;
+    measuredAt = now;
+    const bytes = link.memory(memoryUsage());
+    if (bytes <= maxMemory) return;
+    maxMemory = Infinity; // once is enough
+    link.send(["large", bytes]);
   }
 
   /** The results of a chunk up to the first that cannot be sent. */
@@ -243,7 +318,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function fail(seq: number, name: string, thrown: unknown): void {
-    link.send(["error", seq, performance.now() - startedAt, encode(explain(name, thrown))]);
+    const duration = performance.now() - startedAt;
+    if (maxMemory !== Infinity) watchMemory(position === calls.length);
+    link.send(["error", seq, duration, encode(explain(name, thrown))]);
     startedAt = performance.now();
   }
 
@@ -275,6 +352,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       position += 3;
       const handed = slotWord(seq, SLOTS, SlotState.HANDED);
       if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.RUNNING)) !== handed) {
+        streams.delete(seq);
         continue;
       }
       current = seq;
@@ -284,19 +362,28 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       const entry = table.get(Math.abs(id))!;
       const name = entry.definition[1];
       const isChunk = id < 0;
+      const stream = streams.size > 0 ? streams.get(seq) : undefined;
       const call = (fn: (...args: unknown[]) => unknown) =>
-        isChunk ? callMany(name, fn, args as unknown[][]) : fn(...args);
+        isChunk
+          ? callMany(name, fn, args as unknown[][])
+          : stream === undefined
+          ? fn(...args)
+          : Promise.resolve(fn(...args)).then((source) => runStream(seq, name, stream, source));
       try {
         const value = entry.fn === undefined ? load(entry).then(call) : call(entry.fn);
         if (isThenable(value)) {
           waiting = true;
           Promise.resolve(value)
             .then((value) => succeed(seq, name, value, isChunk), (error) => fail(seq, name, error))
-            .then(pump);
+            .then(() => {
+              streams.delete(seq);
+              pump();
+            });
           return;
         }
         succeed(seq, name, value, isChunk);
       } catch (error) {
+        streams.delete(seq);
         fail(seq, name, error);
       }
     }
@@ -326,6 +413,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   return (message) => {
     switch (message[0]) {
       case "init":
+        maxMemory = message[4] ?? Infinity;
         initialize(message[1], message[2], message[3]);
         break;
       case "define":
@@ -339,7 +427,25 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       }
       case "abandon":
         if (message[1] === current) abortion?.abort(cancelledError());
+        streams.get(message[1])?.wake();
         break;
+      case "stream":
+        streams.set(message[1], { credit: message[2], stopped: false, wake: () => {} });
+        break;
+      case "credit": {
+        const stream = streams.get(message[1]);
+        if (stream === undefined) break; // it is over
+        stream.credit += message[2];
+        stream.wake();
+        break;
+      }
+      case "stop": {
+        const stream = streams.get(message[1]);
+        if (stream === undefined) break;
+        stream.stopped = true;
+        stream.wake();
+        break;
+      }
       case "forget":
         table.clear();
         break;
@@ -398,9 +504,9 @@ export function threadProgram(parts: Parts): void {
     }
 
     const link: Link = {
-      result(seq, duration, value) {
+      result(seq, duration, value, follows) {
         const slot = seq % SLOTS;
-        const state = stateFor(value);
+        const state = follows ? SlotState.SENT : stateFor(value);
         // The state first: with its outcome known, the parent may give the slot to another call.
         if (state === SlotState.SENT) {
           Atomics.store(states, slot, slotWord(seq, SLOTS, state));
@@ -419,6 +525,8 @@ export function threadProgram(parts: Parts): void {
         post(message);
       },
       findUncloneable: (value) => parts.findUncloneable(value, false),
+      // The resident set is that of the whole program.
+      memory: ({ heapUsed, external }) => heapUsed + external,
       permissionHint: "",
     };
     run = parts.taskRunner(states, link, parts);
@@ -492,6 +600,7 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
       result: (seq, duration, value) => send(["result", seq, duration, value]),
       send,
       findUncloneable: (value) => parts.findUncloneable(value, true),
+      memory: ({ rss }) => rss,
       permissionHint: " (a task has the permissions of its pool: new ProcessPoolExecutor({ permissions: ... }))",
     }, parts);
   });

@@ -112,6 +112,20 @@ export class BrokenProcessPoolError extends BrokenExecutorError {
   }
 }
 
+/** The pool takes no more calls for now: as many wait as `maxQueue` allows. */
+export class QueueFullError extends RuntimeError {
+  /**
+   * Makes the error.
+   *
+   * @param message The limit, and what to do.
+   * @param options The `cause`.
+   */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "QueueFullError";
+  }
+}
+
 /**
  * A worker could not get at the function: its module or its name is not there, or its source needs something from
  * around it.
@@ -191,6 +205,7 @@ for (
     InvalidStateError,
     NotCloneableError,
     NotImportableError,
+    QueueFullError,
     RuntimeError,
     TimeoutError,
     WorkerCrashedError,

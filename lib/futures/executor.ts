@@ -5,7 +5,7 @@
 
 import type { DurationLike } from "../_duration.ts";
 import type { Future } from "./future.ts";
-import { MapIterator } from "./map.ts";
+import { MapIterator, type Submitter } from "./map.ts";
 
 /** Options of {@linkcode Executor.submitWith}. */
 export interface SubmitOptions {
@@ -30,6 +30,29 @@ export interface SubmitOptions {
    * executor of your own may leave them out.
    */
   context?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * The higher, the earlier the call gets a worker; what has started is not interrupted. Any finite number.
+   * @default {0}
+   */
+  priority?: number | undefined;
+  /**
+   * Whose call it is, as any value. Of calls with the same priority the groups take turns, one call each, so that who
+   * submits a million calls does not keep another one from the workers. Each `map` is a group of its own, and the calls
+   * without a group are one together.
+   */
+  group?: unknown;
+  /**
+   * How often the call is run again if its worker dies, or `retryOn` asks for it. By default what the pool says, which
+   * is 0 by default.
+   */
+  retries?: number | undefined;
+  /**
+   * Whether a call that ended with `error` is to run again; `attempt` counts from 1. By default what the pool says,
+   * which is by default: if its worker died.
+   */
+  retryOn?: ((error: unknown, attempt: number) => boolean) | undefined;
+  /** Gets what the call passes to {@linkcode reportProgress}, in order and before its outcome. */
+  onProgress?: ((value: unknown) => void) | undefined;
 }
 
 /** Options of {@linkcode Executor.map} and {@linkcode Executor.starmap}. */
@@ -46,10 +69,15 @@ export interface MapOptions {
    */
   chunksize?: number | undefined;
   /**
-   * How many tasks are submitted ahead of the results that were taken. Without it all of the iterable is read at the
-   * call, so an endless one needs it.
+   * How many tasks are submitted ahead of the results that were taken. By default a pool with `maxQueue` takes that, and
+   * any other executor reads all of the iterable at the call, so that an endless one needs it.
    */
   buffersize?: number | null | undefined;
+  /**
+   * The priority of the calls, as in {@linkcode SubmitOptions}.
+   * @default {0}
+   */
+  priority?: number | undefined;
   /** Ends the iteration with the signal's reason, and cancels what has not started. */
   signal?: AbortSignal | undefined;
 }
@@ -66,6 +94,24 @@ export interface ShutdownOptions {
    * @default {false}
    */
   cancelFutures?: boolean | undefined;
+  /**
+   * How long the work may take that is left, in milliseconds or as a duration. After that the pool ends at once: what
+   * runs fails with the {@linkcode BrokenExecutorError} of the pool, and its worker is killed as far as that can be
+   * done; what has not started is cancelled. It holds with `wait: false`, too. No limit by default.
+   */
+  timeout?: DurationLike | null | undefined;
+}
+
+/** What keeps {@linkcode Executor.map} from reading on. */
+export interface MapAdmission {
+  /** How many calls are submitted ahead of the results that were taken. */
+  readonly ahead: number;
+  /** Whether no more calls are taken for now. */
+  isFull(): boolean;
+  /** Whether others wait for room, and come first. */
+  isCrowded(): boolean;
+  /** Resolves when there is room for one. */
+  room(): Promise<void>;
 }
 
 /** What the calls of a chunk returned, up to the first that threw. */
@@ -150,12 +196,25 @@ export abstract class Executor implements AsyncDisposable {
    * @typeParam R What the function returns.
    * @param _fn The function.
    * @param _lists The arguments of each call.
+   * @param _options How to run them.
    * @returns The future of all the calls.
    */
   protected submitChunk<A extends unknown[], R>(
     _fn: (...args: A) => R,
     _lists: readonly A[],
+    _options: SubmitOptions,
   ): Future<ChunkOutcome<Awaited<R>>> | undefined {
+    return undefined;
+  }
+
+  /**
+   * For executors that take only so many calls: what keeps {@linkcode Executor.map} from reading on. By default there
+   * is no limit.
+   *
+   * @returns How many calls `map` submits ahead, whether no more are taken for now, and a promise of the time when some
+   * are.
+   */
+  protected admission(): MapAdmission | undefined {
     return undefined;
   }
 
@@ -190,11 +249,11 @@ export abstract class Executor implements AsyncDisposable {
     iterable: Iterable<T> | AsyncIterable<T>,
     options: MapOptions = {},
   ): MapIterator<Awaited<R>> {
-    return new MapIterator<Awaited<R>>(
-      {
-        submit: (args) => this.submitWith({}, fn, ...(args as [T])),
-        submitChunk: (lists) => this.submitChunk(fn, lists as [T][]),
-      },
+    return this.#map(
+      (callOptions) => ({
+        submit: (args) => this.submitWith(callOptions, fn, ...(args as [T])),
+        submitChunk: (lists) => this.submitChunk(fn, lists as [T][], callOptions),
+      }),
       iterable,
       (item) => [item],
       options,
@@ -227,15 +286,25 @@ export abstract class Executor implements AsyncDisposable {
     iterable: Iterable<Readonly<A>> | AsyncIterable<Readonly<A>>,
     options: MapOptions = {},
   ): MapIterator<Awaited<R>> {
-    return new MapIterator<Awaited<R>>(
-      {
-        submit: (args) => this.submitWith({}, fn, ...(args as A)),
-        submitChunk: (lists) => this.submitChunk(fn, lists as A[]),
-      },
+    return this.#map(
+      (callOptions) => ({
+        submit: (args) => this.submitWith(callOptions, fn, ...(args as A)),
+        submitChunk: (lists) => this.submitChunk(fn, lists as A[], callOptions),
+      }),
       iterable,
       (args) => args as A,
       options,
     );
+  }
+
+  #map<R>(
+    toSubmitter: (callOptions: SubmitOptions) => Submitter<R>,
+    iterable: Iterable<unknown> | AsyncIterable<unknown>,
+    toArgs: (item: never) => readonly unknown[],
+    options: MapOptions,
+  ): MapIterator<R> {
+    const submitter = toSubmitter({ group: Symbol("map"), priority: options.priority });
+    return new MapIterator<R>({ ...submitter, admission: this.admission() }, iterable, toArgs, options);
   }
 
   /**

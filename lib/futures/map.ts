@@ -8,13 +8,21 @@ import { Deque } from "../_deque.ts";
 import { toMilliseconds } from "../_duration.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 import { TimeoutError } from "./errors.ts";
-import type { ChunkOutcome, MapOptions } from "./executor.ts";
+import type { ChunkOutcome, MapAdmission, MapOptions } from "./executor.ts";
 import { type Future, observe, outcomeOf } from "./future.ts";
 
-/** How the items are submitted. */
-interface Submitter<R> {
+/**
+ * How the items are submitted.
+ *
+ * @ignore
+ */
+export interface Submitter<R> {
+  /** One call. */
   submit(args: readonly unknown[]): Future<R>;
+  /** Many calls as one task; `undefined` where there is no such thing. */
   submitChunk(lists: readonly (readonly unknown[])[]): Future<ChunkOutcome<R>> | undefined;
+  /** What keeps the iteration from reading on. */
+  readonly admission?: MapAdmission | undefined;
 }
 
 /** A submitted task: the future of one result, or of a chunk of them. */
@@ -28,7 +36,7 @@ type Submitted<R> = { readonly one: Future<R> } | { readonly chunk: Future<Chunk
  */
 export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, AsyncDisposable {
   readonly #submitter: Submitter<R>;
-  readonly #toArgs: (item: unknown) => readonly unknown[];
+  readonly #toArgs: (item: never) => readonly unknown[];
   readonly #chunksize: number;
   readonly #limit: number;
   readonly #deadline: number;
@@ -45,6 +53,8 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
   /** What is thrown when all before it was taken: by a call of a chunk, by the source, or by the signal. */
   #failure: { readonly error: unknown } | undefined;
   #reading: Promise<void> | undefined;
+  /** It has waited for room, and may submit a task though others wait. */
+  #admitted = false;
   #ended = false;
   /** One step at a time, however many are asked for. */
   #last: Promise<unknown> = Promise.resolve();
@@ -61,12 +71,9 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
    * @ignore
    */
   constructor(
-    submitter: {
-      submit(args: readonly unknown[]): Future<R>;
-      submitChunk(lists: readonly (readonly unknown[])[]): Future<ChunkOutcome<R>> | undefined;
-    },
+    submitter: Submitter<R>,
     iterable: Iterable<unknown> | AsyncIterable<unknown>,
-    toArgs: (item: unknown) => readonly unknown[],
+    toArgs: (item: never) => readonly unknown[],
     options: MapOptions,
   ) {
     const { chunksize = 1, buffersize, timeout, signal } = options;
@@ -75,7 +82,7 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
     this.#submitter = submitter;
     this.#toArgs = toArgs;
     this.#chunksize = chunksize;
-    this.#ahead = buffersize ?? Infinity;
+    this.#ahead = buffersize ?? submitter.admission?.ahead ?? Infinity;
     this.#limit = toMilliseconds(timeout, "timeout");
     this.#deadline = performance.now() + this.#limit;
     this.#signal = signal;
@@ -148,11 +155,15 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
         if (this.#failure !== undefined && this.#submitted.length === 0) throw this.#failure.error;
         if (this.#ended) break;
         // As CPython does: the place of the result that is about to be taken is filled first.
-        if (!this.#isAsync) this.#readSync(1);
+        if (!this.#isAsync) {
+          this.#readSync(this.#submitter.admission === undefined ? 1 : this.#ahead - this.#submitted.length + 1);
+        }
         const submitted = this.#submitted.shift();
         this.#readOn();
         if (submitted !== undefined) await this.#take(submitted);
         else if (this.#reading !== undefined) await this.#wait(this.#reading);
+        // Others have filled the queue.
+        else if (this.#source !== undefined) await this.#wait(this.#room());
         else if (this.#failure === undefined) break;
       }
     } catch (error) {
@@ -209,11 +220,23 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
     }
   }
 
+  #isFull(): boolean {
+    const { admission } = this.#submitter;
+    return admission !== undefined && (admission.isFull() || (!this.#admitted && admission.isCrowded()));
+  }
+
+  /** Waits for room in the queue of the pool. */
+  async #room(): Promise<void> {
+    await this.#submitter.admission!.room();
+    this.#admitted = true;
+  }
+
   /** Reads items and submits them, up to `tasks` tasks. */
   #readSync(tasks: number): void {
     const source = this.#source as Iterator<unknown> | undefined;
     try {
       for (let submitted = 0; submitted < tasks && this.#source !== undefined; submitted++) {
+        if (this.#isFull()) return;
         const lists: (readonly unknown[])[] = [];
         while (lists.length < this.#chunksize) {
           // A source that throws is not to be told that it is over.
@@ -221,7 +244,7 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
           const { done, value } = source!.next();
           if (done) break;
           this.#source = source;
-          lists.push(this.#toArgs(value));
+          lists.push(this.#toArgs(value as never));
         }
         this.#submit(lists);
       }
@@ -235,7 +258,7 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
   #readOn(): void {
     if (
       !this.#isAsync || this.#reading !== undefined || this.#source === undefined ||
-      this.#submitted.length >= this.#ahead
+      this.#submitted.length >= this.#ahead || this.#isFull()
     ) return;
     this.#reading = this.#readTask().catch((error) => {
       // It is thrown after the results of the items before it.
@@ -259,13 +282,20 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
         this.#source = undefined;
         break;
       }
-      lists.push(this.#toArgs(value));
+      lists.push(this.#toArgs(value as never));
+    }
+    const rest = this.#source;
+    // Others may have filled the queue meanwhile.
+    while (lists.length > 0 && this.#isFull()) {
+      await this.#room();
+      if (this.#ended || this.#source !== rest) return;
     }
     this.#submit(lists);
   }
 
   #submit(lists: readonly (readonly unknown[])[]): void {
     if (lists.length === 0) return;
+    this.#admitted = false;
     const chunk = this.#chunksize > 1 ? this.#submitter.submitChunk(lists) : undefined;
     if (chunk !== undefined) this.#submitted.push({ chunk });
     else for (const args of lists) this.#submitted.push({ one: this.#submitter.submit(args) });

@@ -25,8 +25,13 @@ export * from "./executor.ts";
 export { type DurationLike, Future, type FutureState } from "./future.ts";
 export * from "./importable.ts";
 export * from "./map.ts";
+export { Histogram } from "./histogram.ts";
+export * from "./pool_events.ts";
 export * from "./pool_executor.ts";
+export * from "./pool_options.ts";
+export * from "./pool_statistics.ts";
 export * from "./process_pool_executor.ts";
+export { TaskStream } from "./stream.ts";
 export * from "./task_context.ts";
 export * from "./thread_pool_executor.ts";
 export {

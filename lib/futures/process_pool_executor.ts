@@ -7,8 +7,10 @@ import { BrokenProcessPoolError, RuntimeError } from "./errors.ts";
 import { findConfig } from "./_config.ts";
 import { childFlags, type PermissionName, type ProcessPermissions } from "./_permissions.ts";
 import { positiveInteger } from "../_positive_integer.ts";
-import { Pool, toInitializer } from "./_pool.ts";
+import { Pool } from "./_pool.ts";
 import { PoolExecutor } from "./pool_executor.ts";
+import type { PoolOptions } from "./pool_options.ts";
+import { commonSettings } from "./_pool_settings.ts";
 import { ProcessTransport } from "./_process_transport.ts";
 
 export type { PermissionName, ProcessPermissions };
@@ -18,19 +20,13 @@ export type { PermissionName, ProcessPermissions };
  *
  * @typeParam I The types of the initializer's arguments.
  */
-export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> {
+export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> extends PoolOptions<I> {
   /**
    * How many processes there are at the most. They are started as they are needed.
    * @default {navigator.hardwareConcurrency}
    */
   maxWorkers?: number | undefined;
-  /** Runs in each process before its first call. If it throws, the pool is broken. */
-  initializer?: ((...args: I) => unknown) | undefined;
-  /** The arguments of the initializer. */
-  initargs?: Readonly<I> | undefined;
-  /**
-   * How many calls a process runs before a new one takes its place. Without it, a process lives as long as the pool.
-   */
+  /** As `maxTasksPerWorker`, by CPython's name. */
   maxTasksPerChild?: number | undefined;
   /**
    * What a task may do. `"none"`: nothing but compute. `"inherit"`: what the program was allowed as a whole
@@ -44,15 +40,25 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> {
    * @default {"none"}
    */
   permissions?: ProcessPermissions | undefined;
-  /** Environment variables on top of the program's own. A task can read them only with the permission `env`. */
-  env?: Readonly<Record<string, string>> | undefined;
+  /**
+   * The environment variables of the tasks, which they see with the permission `env`, or by programs that they start.
+   * They see none of the program's but those that Deno itself needs (`HOME`, `DENO_DIR`, proxies and the like, as far as
+   * the program may read them), and those that are listed; with `"inherit"`, all of them.
+   */
+  env?: Readonly<Record<string, string>> | "inherit" | undefined;
   /** The working directory of the processes. By default the program's. */
   cwd?: string | URL | undefined;
   /**
-   * What becomes of the pool when a process dies: it gets a new one, or breaks, which is CPython's way.
-   * @default {"replace"}
+   * Flags of V8 for the processes, such as `--max-old-space-size=256`, which ends a process whose heap outgrows 256 MiB:
+   * the call that it ran fails with {@linkcode WorkerCrashedError}, and the program is unharmed.
    */
-  onWorkerExit?: "replace" | "break" | undefined;
+  v8Flags?: readonly string[] | undefined;
+  /**
+   * How many bytes a result may have, encoded. A process that sends more is ended, and its call fails with
+   * {@linkcode WorkerCrashedError}: what a task returns must not make the program run out of memory.
+   * @default {2 ** 30}
+   */
+  maxResultSize?: number | undefined;
 }
 
 /**
@@ -92,7 +98,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
    * Makes a pool. Its workers are started as calls come in.
    *
    * @param options How many processes, what they may do, and what they run first.
-   * @throws {RangeError} If `maxWorkers` or `maxTasksPerChild` is not a whole number of at least 1.
+   * @throws {RangeError} If a count is not a whole number of at least 1, or a time is negative.
    * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission is none of
    * Deno's.
    * @throws {RuntimeError} In a program made by `deno compile`, and while a worker imports a script that makes pools
@@ -103,18 +109,24 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
       // Its `Deno.execPath()` is the program itself, which would start itself over and over.
       throw new RuntimeError("Cannot start worker processes from a compiled program: use a ThreadPoolExecutor");
     }
-    const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, onWorkerExit = "replace", env, cwd } =
-      options;
+    const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, env, cwd, v8Flags = [] } = options;
+    const common = commonSettings(
+      maxTasksPerChild === undefined ? options : {
+        ...options,
+        maxTasksPerWorker: Math.min(
+          positiveInteger(maxTasksPerChild, "maxTasksPerChild"),
+          options.maxTasksPerWorker ?? Infinity,
+        ),
+      },
+      maxWorkers,
+      true,
+    );
+    const maxResult = positiveInteger(options.maxResultSize ?? 2 ** 30, "maxResultSize");
     const { flags, canRead, canImport } = childFlags(options.permissions ?? "none");
     const pool = new Pool({
+      ...common,
       name: "ProcessPoolExecutor",
       workerName: (index) => `process ${index}`,
-      maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
-      initializer: toInitializer(options, true),
-      maxTasksPerWorker: maxTasksPerChild === undefined
-        ? Infinity
-        : positiveInteger(maxTasksPerChild, "maxTasksPerChild"),
-      onWorkerExit,
       Broken: BrokenProcessPoolError,
       toProcess: true,
       revokesAtOnce: false,
@@ -130,17 +142,23 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
         const revoke: ("read" | "import")[] = [];
         if (mustRead) revoke.push("read");
         if (imports && !canImport) revoke.push("import");
+        // What nobody can see need not be hidden, and Deno may need it.
+        const sees = flags.some((flag) => /^--allow-(env|run|ffi)/.test(flag));
         const settings = {
+          clearEnv: sees && env !== "inherit",
           flags: [
             ...flags,
+            ...(v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join(",")}`]),
             ...(config === undefined ? ["--no-config", "--no-lock"] : [`--config=${config}`]),
             ...(imports || canImport ? [] : ["--no-remote", "--no-npm"]),
             ...(mustRead ? ["--allow-read"] : []),
           ],
           modules: [...modules],
           revoke,
-          env,
+          env: env === "inherit" ? undefined : env,
           cwd,
+          maxMemory: common.maxMemory === Infinity ? null : common.maxMemory,
+          maxResult,
         };
         return new ProcessTransport(settings, initializer, events);
       },

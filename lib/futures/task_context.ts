@@ -1,6 +1,6 @@
 /**
- * What a function may ask about the task that it runs as: {@linkcode checkCancelled}, {@linkcode taskSignal} and {@linkcode
- * taskContext}.
+ * What a function may ask about the task that it runs as: {@linkcode checkCancelled}, {@linkcode taskSignal}, {@linkcode
+ * taskContext} and {@linkcode reportProgress}.
  * @module
  */
 
@@ -8,6 +8,7 @@
 interface TaskContext {
   checkCancelled(): void;
   taskSignal(): AbortSignal;
+  reportProgress(value: unknown): void;
   taskContext(): Readonly<Record<string, unknown>>;
 }
 
@@ -86,4 +87,31 @@ const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
  */
 export function taskContext(): Readonly<Record<string, unknown>> {
   return context()?.taskContext() ?? NOTHING;
+}
+
+/**
+ * Inside a task: tells the program how far the task is. `onProgress` of {@linkcode SubmitOptions} gets the values, in
+ * order and before the outcome of the call; without it, and outside a task, nothing happens. Nobody waits for them to be
+ * taken: what makes much data is a {@linkcode PoolExecutor.stream}.
+ *
+ * A function that travels by its source text may use it by this name, imported or not.
+ *
+ * @param value Anything that can be cloned.
+ * @throws {NotCloneableError} If it cannot be.
+ *
+ * @example
+ * ```ts
+ * import { reportProgress, ThreadPoolExecutor } from "@skein/skein/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pool = new ThreadPoolExecutor();
+ * const seen: unknown[] = [];
+ * await pool.submitWith({ onProgress: (value) => seen.push(value) }, () => {
+ *   for (let percent = 0; percent <= 100; percent += 50) reportProgress(percent);
+ * });
+ * assertEquals(seen, [0, 50, 100]);
+ * ```
+ */
+export function reportProgress(value: unknown): void {
+  context()?.reportProgress(value);
 }

@@ -4,9 +4,10 @@
  */
 
 import { BrokenThreadPoolError } from "./errors.ts";
-import { positiveInteger } from "../_positive_integer.ts";
-import { Pool, toInitializer } from "./_pool.ts";
+import { Pool } from "./_pool.ts";
 import { PoolExecutor } from "./pool_executor.ts";
+import type { PoolOptions } from "./pool_options.ts";
+import { commonSettings } from "./_pool_settings.ts";
 import { CAN_UNREF_THREADS, ThreadTransport } from "./_thread_transport.ts";
 
 /**
@@ -14,7 +15,7 @@ import { CAN_UNREF_THREADS, ThreadTransport } from "./_thread_transport.ts";
  *
  * @typeParam I The types of the initializer's arguments.
  */
-export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> {
+export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> extends PoolOptions<I> {
   /**
    * How many threads there are at the most. They are started as they are needed.
    * @default {Math.min(32, navigator.hardwareConcurrency + 4)}
@@ -25,15 +26,12 @@ export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> {
    * @default {"ThreadPoolExecutor-N"}
    */
   threadNamePrefix?: string | undefined;
-  /** Runs in each thread before its first call. If it throws, the pool is broken. */
-  initializer?: ((...args: I) => unknown) | undefined;
-  /** The arguments of the initializer. */
-  initargs?: Readonly<I> | undefined;
   /**
-   * What becomes of the pool when a thread dies: it gets a new one, or breaks, which is CPython's way with processes.
-   * @default {"replace"}
+   * What a task may do, as in the options of `Worker`: `"none"`, `"inherit"` or a list. Only where Deno was started with
+   * `--unstable-worker-options`, or its configuration says so: else Deno ends the program, with code 70. A thread
+   * without the permission to read cannot import local modules. By default it may do what the program may.
    */
-  onWorkerExit?: "replace" | "break" | undefined;
+  permissions?: Deno.PermissionOptions | undefined;
 }
 
 let pools = 0;
@@ -80,27 +78,26 @@ export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExe
    * Makes a pool. Its workers are started as calls come in.
    *
    * @param options How many threads, their names, and what they run first.
-   * @throws {RangeError} If `maxWorkers` is not a whole number of at least 1.
+   * @throws {RangeError} If a count is not a whole number of at least 1, or a time is negative.
    * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker.
    * @throws {RuntimeError} While a worker imports a script that makes pools without a guard.
    */
   constructor(options: ThreadPoolExecutorOptions<I> = {}) {
-    const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), onWorkerExit = "replace" } = options;
+    const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), permissions } = options;
+    const common = commonSettings(options, maxWorkers, false);
+    const threadSettings = { permissions, maxMemory: common.maxMemory === Infinity ? null : common.maxMemory };
     const prefix = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;
     super(
       new Pool({
+        ...common,
         name: "ThreadPoolExecutor",
         workerName: (index) => `${prefix}_${index}`,
-        maxWorkers: positiveInteger(maxWorkers, "maxWorkers"),
-        initializer: toInitializer(options, false),
-        maxTasksPerWorker: Infinity,
-        onWorkerExit,
         Broken: BrokenThreadPoolError,
         toProcess: false,
         revokesAtOnce: true,
         canUnref: CAN_UNREF_THREADS,
         importsAtStart: false,
-        start: (worker, initializer, events) => new ThreadTransport(worker.name, initializer, events),
+        start: (worker, initializer, events) => new ThreadTransport(worker.name, threadSettings, initializer, events),
       }),
     );
   }

@@ -23,6 +23,12 @@ export interface VirtualClockOptions {
  * code is what it awaits from here: code that waits for a timer of the loop and at the same time, by `Promise.all` or
  * `Promise.race`, for something of the host is taken to wait for the timer.
  *
+ * A server and its clients may be in one loop: of a TCP connection between `startServer` and `openConnection` both sides
+ * are known, and the clock stands still only while bytes are on their way. What the other side of any other connection, or
+ * a process, is waiting for cannot be known: while a task waits for these the clock stands still, and if they in turn wait
+ * for a timer of the same loop, for good. That holds for Unix sockets, for sockets of Deno's own in the same program, and
+ * while `serveForever()` waits for its next client: in a test of a server, `startServer` is enough.
+ *
  * One clock is for one loop.
  *
  * @example

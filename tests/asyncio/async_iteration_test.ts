@@ -10,13 +10,16 @@ import {
   EventLoop,
   forEach,
   getRunningLoop,
+  moveOnAfter,
+  Queue,
   RuntimeError,
   sleep,
   StopAsyncIteration,
+  StreamReader,
   timeout,
   TimeoutError,
 } from "../../lib/asyncio/mod.ts";
-import { loopTest, reportsOf, virtualLoop } from "./_helpers.ts";
+import { bytes, loopTest, reportsOf, text, virtualLoop } from "./_helpers.ts";
 
 /** Counts up, and notes down how it ends. */
 async function* counting(log: string[], cleanup = 0): AsyncGenerator<number, void, unknown> {
@@ -637,4 +640,92 @@ loopTest("AsyncItems of a stream passes on whatever it fails with", async () => 
     assertStrictEquals(thrown!.error, reason);
     assertEquals([await items.more(), stream.locked], [false, false]);
   }
+});
+
+// -- What of this library has items
+
+/** Has items after 10 ms: what gives two of them, and how they are told. */
+const SLOW: Record<string, () => AsyncIterable<unknown>> = {
+  "a StreamReader": () => {
+    const reader = new StreamReader();
+    getRunningLoop().callLater(10, () => {
+      reader.feedData(bytes("one\ntwo\n"));
+      reader.feedEof();
+    });
+    return reader;
+  },
+  "asCompleted()": () => asCompleted([sleep(11, "two"), sleep(10, "one")]),
+  "a Queue": () => {
+    const queue = new Queue<string>();
+    getRunningLoop().callLater(10, () => {
+      queue.putNowait("one");
+      queue.putNowait("two");
+      queue.shutdown();
+    });
+    return queue;
+  },
+};
+
+function told(item: unknown): string {
+  return item instanceof Uint8Array
+    ? text(item).trimEnd()
+    : typeof item === "string"
+    ? item
+    : String(futureResult(item));
+}
+
+function futureResult(future: unknown): unknown {
+  return (future as { result(): unknown }).result();
+}
+
+for (const [name, make] of Object.entries(SLOW)) {
+  for (const asIterator of [false, true]) {
+    const what = asIterator ? `the iterator of ${name}` : name;
+    const source = () => asIterator ? make()[Symbol.asyncIterator]() as AsyncIterableIterator<unknown> : make();
+
+    loopTest(`aiter() of ${what} loses nothing to a wait that is cancelled`, function* () {
+      using items = aiter(source());
+      assertEquals(yield* moveOnAfter(1, () => items.more()), { cancelled: true, value: undefined });
+      try {
+        yield* timeout(1, () => items.more());
+      } catch (error) {
+        assert(error instanceof TimeoutError);
+      }
+      const seen: string[] = [];
+      while (yield* items.more()) seen.push(told(items.value));
+      assertEquals(seen, ["one", "two"]);
+    });
+
+    loopTest(`aiter() of ${what} loses nothing to a wait that is cancelled in native code`, async () => {
+      const items = aiter(source());
+      assertEquals(await moveOnAfter(1, () => items.more()), { cancelled: true, value: undefined });
+      await assertRejects(async () => await timeout(1, async () => await items.more()), TimeoutError);
+      const seen: string[] = [];
+      for await (const item of items) seen.push(told(item));
+      assertEquals(seen, ["one", "two"]);
+    });
+  }
+
+  loopTest(`anext() of ${name} goes on after a wait that was cancelled`, function* () {
+    const iterator = make()[Symbol.asyncIterator]();
+    assertEquals((yield* moveOnAfter(1, () => anext(iterator))).cancelled, true);
+    const seen = [told(yield* anext(iterator)), told(yield* anext(iterator)), yield* anext(iterator, "end")];
+    assertEquals(seen, ["one", "two", "end"]);
+  });
+}
+
+loopTest("aiter(asCompleted()) throws for each that has not ended in time", function* () {
+  using items = aiter(asCompleted([sleep(1, "in time"), sleep(100), sleep(100)], { timeout: 10 }));
+  assertEquals([yield* items.more(), told(items.value)], [true, "in time"]);
+  for (let i = 0; i < 2; i++) {
+    let thrown: unknown;
+    try {
+      yield* items.more();
+    } catch (error) {
+      thrown = error;
+    }
+    assert(thrown instanceof TimeoutError);
+  }
+  assertEquals(yield* items.more(), false);
+  yield* sleep(100);
 });

@@ -758,6 +758,15 @@ eachKind("cancelScope() and the others refuse what they cannot run", function* (
   }
   assertThrows(() => moveOnAfter(NaN, () => sleep(1)), RangeError, "delay");
   assertThrows(() => failAt(NaN, () => sleep(1)), RangeError, "deadline");
+  for (const limited of [moveOnAfter, failAfter, moveOnAt, failAt]) {
+    const what = limited === moveOnAfter || limited === failAfter ? "delay" : "deadline";
+    const message = `Cannot use undefined as ${what}: pass milliseconds, or null for no limit`;
+    assertThrows(() => limited(undefined as never, () => sleep(1)), TypeError, message);
+  }
+  for (const options of [null, true, "shield"] as never[]) {
+    assertThrows(() => cancelScope(() => sleep(1), options), TypeError, "pass { shield: true }, or nothing");
+    assertThrows(() => failAfter(1, () => sleep(1), options), TypeError, "pass { shield: true }, or nothing");
+  }
   assertThrows(() => cancelScope(() => sleep(1), { shield: 1 as never }), TypeError, "pass true or false");
   yield* on(cancelScope((scope) => {
     assertThrows(() => scope.deadline = NaN, RangeError, "deadline");

@@ -7,10 +7,14 @@ import {
   ContextVar,
   createTask,
   currentTask,
+  DeadlockError,
+  Event,
   EventLoop,
   gather,
   IncompleteReadError,
+  moveOnAfter,
   openConnection,
+  type OpenConnectionOptions,
   openUnixConnection,
   run,
   RuntimeError,
@@ -474,6 +478,37 @@ streamTest("openConnection() and startServer() refuse what does not go together,
     [() => startServer(() => {}, { host: [] }), ValueError, "no host"],
     [() => startServer(() => {}, { limit: 1.5 }), ValueError, "limit"],
     [() => startUnixServer("path" as never, "path"), TypeError, "pass a function"],
+    [() => openConnection(5 as never, 1), TypeError, "Cannot use 5 as host: pass a string"],
+    [() => openConnection("", 1), ValueError, "Cannot use an empty string as host"],
+    [() => openConnection("a", "1" as never), TypeError, 'Cannot use "1" as port: pass a number'],
+    [() => openConnection("a", undefined as never), TypeError, "Cannot use undefined as port: pass a number"],
+    [() => openConnection("a", 65536), ValueError, "Cannot use 65536 as port: pass a whole number from 0 to 65535"],
+    [() => openConnection("a", NaN), ValueError, "Cannot use NaN as port"],
+    [() => openConnection("a", 1, null as never), TypeError, "as options: pass an object such as { ssl: true }"],
+    [() => openConnection("a", 1, { ssl: "yes" as never }), TypeError, 'Cannot use "yes" as ssl: pass an object such'],
+    [() => openConnection("a", 1, { ssl: null as never }), TypeError, "Cannot use null as ssl"],
+    [() => openConnection("a", 1, { ssl: { caCerts: cert as never } }), TypeError, "as ssl.caCerts: pass a list"],
+    [() => openConnection("a", 1, { ssl: { caCerts: [1 as never] } }), TypeError, "Cannot use 1 in ssl.caCerts"],
+    [() => openConnection("a", 1, { ssl: { alpnProtocols: "h2" as never } }), TypeError, "as ssl.alpnProtocols"],
+    [() => openConnection("a", 1, { ssl: { cert: 1 as never, key } }), TypeError, "Cannot use 1 as ssl.cert"],
+    [() => openConnection("a", 1, { ssl: true, serverHostname: 1 as never }), TypeError, "as serverHostname"],
+    [() => openConnection("a", 1, { ssl: true, sslHandshakeTimeout: NaN }), ValueError, "NaN as sslHandshakeTimeout"],
+    [() => openConnection("a", 1, { upgradable: 1 as never }), TypeError, "as upgradable: pass true or false"],
+    [() => openUnixConnection(5 as never), TypeError, "Cannot use 5 as path: pass a string"],
+    [() => openUnixConnection("a", 5 as never), TypeError, "Cannot use 5 as options"],
+    [() => startServer(() => {}, "a" as never), TypeError, 'as options: pass an object such as { host: "127.0.0.1" }'],
+    [() => startServer(() => {}, { host: 5 as never }), TypeError, "Cannot use 5 as host"],
+    [() => startServer(() => {}, { host: ["a", 5 as never] }), TypeError, "Cannot use 5 as host"],
+    [() => startServer(() => {}, { port: -1 }), ValueError, "Cannot use -1 as port"],
+    [() => startServer(() => {}, { backlog: -1 }), ValueError, "Cannot use -1 as backlog: pass a whole number from 1"],
+    [() => startServer(() => {}, { backlog: "9" as never }), TypeError, 'Cannot use "9" as backlog: pass a number'],
+    [() => startServer(() => {}, { ssl: {} as never }), TypeError, "Cannot use undefined as ssl.cert: pass a string"],
+    [() => startServer(() => {}, { ssl: true as never }), TypeError, "as ssl: pass an object such as { cert, key }"],
+    [() => startServer(() => {}, { keepAlive: 1 as never }), TypeError, "Cannot use 1 as keepAlive"],
+    [() => startServer(() => {}, { reusePort: 1 as never }), TypeError, "Cannot use 1 as reusePort"],
+    [() => startServer(() => {}, { startServing: 0 as never }), TypeError, "Cannot use 0 as startServing"],
+    [() => startUnixServer(() => {}, 5 as never), TypeError, "Cannot use 5 as path"],
+    [() => startUnixServer(() => {}, ""), ValueError, "Cannot use an empty string as path"],
   ];
   for (const [call, kind, message] of cases) assertThrows(call, kind, message);
   await sleep(0);
@@ -694,6 +729,48 @@ streamTest("startUnixServer() replaces a socket that is left over, and nothing e
   }
 });
 
+streamTest("startUnixServer() lets others run while it looks for a socket that is left over", async () => {
+  const directory = await Deno.makeTempDir();
+  const { statSync, removeSync } = Deno;
+  const blocks = () => {
+    throw new Error("That blocks");
+  };
+  try {
+    Object.assign(Deno, { statSync: blocks, removeSync: blocks });
+    for (const path of [`${directory}/one`, `${directory}/two`, `${directory}/one`]) {
+      await using server = await startUnixServer(() => {}, path);
+      assertEquals(server.isServing(), true);
+    }
+  } finally {
+    Object.assign(Deno, { statSync, removeSync });
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+streamTest(
+  "startUnixServer() that is cancelled while it removes a socket leaves neither a socket nor a server",
+  async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      for (let turns = 0; turns < 4; turns++) {
+        const path = `${directory}/${turns}`;
+        const before = Deno.listen({ transport: "unix", path: `${directory}/old` });
+        await Deno.rename(`${directory}/old`, path);
+        before.close();
+        const task = createTask(startUnixServer(() => {}, path));
+        for (let i = 0; i < turns; i++) await sleep(0);
+        task.cancel();
+        await assertRejects(async () => await task, CancelledError);
+        // What is made there afterwards is not taken away by the one that was cancelled.
+        await using server = await startUnixServer(() => {}, path);
+        assertEquals([server.isServing(), (await Deno.stat(path)).isSocket], [true, true]);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
+
 // -- TLS
 
 const TLS: StartServerOptions = { ...LOCAL, ssl: { cert, key, alpnProtocols: ["echo/1"] } };
@@ -882,6 +959,141 @@ loopTest("A read that times out in virtual time when nobody is left to answer is
   assertEquals((await reading).length, 0);
   writer.close();
   await assertRejects(async () => await timeout(10, () => new StreamReader().read(1)), TimeoutError);
+});
+
+/** A server and its client in one virtual loop. */
+const BOTH_SIDES: Record<string, { server: StartServerOptions; client: OpenConnectionOptions }> = {
+  "TCP": { server: LOCAL, client: {} },
+  "TLS": {
+    server: { ...LOCAL, ssl: { cert, key } },
+    client: { ssl: { caCerts: [cert] }, serverHostname: "localhost" },
+  },
+  "all addresses": { server: {}, client: {} },
+};
+
+for (const [name, sides] of Object.entries(BOTH_SIDES)) {
+  loopTest(`A virtual clock goes on for a server and its client in one loop: ${name}`, async (loop) => {
+    const server = await startServer(async (reader, writer) => {
+      for await (const line of reader) {
+        await sleep({ seconds: 10 });
+        writer.write(line);
+      }
+      await sleep({ minutes: 1 });
+      writer.write(bytes("bye"));
+    }, sides.server);
+    const [reader, writer] = await connectTo(server, sides.client);
+    writer.write(bytes("one\ntwo\n"));
+    const times: [string, number][] = [];
+    const note = (line: Uint8Array) => times.push([text(line), loop.time()]);
+    note(await reader.readline());
+    assertEquals(await moveOnAfter(4_000, () => reader.readline()), { cancelled: true, value: undefined });
+    note(await reader.readline());
+    await sleep(500);
+    // TLS has no half-closed connections: the server's side ends with the client's.
+    const halfOpen = writer.canWriteEof();
+    if (halfOpen) {
+      writer.writeEof();
+      note(await reader.read());
+    }
+    assertEquals(times, [["one\n", 10_000], ["two\n", 20_000], ...(halfOpen ? [["bye", 80_500]] : [])]);
+    writer.close();
+    server.close();
+    await server.waitClosed();
+    assertEquals(loop.time(), halfOpen ? 80_500 : 20_500);
+  });
+}
+
+loopTest("A virtual clock goes on for a server and its client that are generators", function* (loop) {
+  const server = yield* startServer(function* (reader, writer) {
+    const line = yield* reader.readline();
+    yield* sleep(10);
+    writer.write(line);
+  }, LOCAL);
+  const [reader, writer] = yield* connectTo(server);
+  writer.write(bytes("line\n"));
+  assertEquals([text(yield* reader.read()), loop.time()], ["line\n", 10]);
+  writer.close();
+  server.close();
+  yield* server.waitClosed();
+});
+
+loopTest("A virtual clock goes on where the other side of the same loop reads only later", async (loop) => {
+  const size = 20_000_000;
+  let received = Promise.withResolvers<number>();
+  const server = await startServer(async (reader) => {
+    await sleep(1000);
+    received.resolve((await reader.read()).length);
+  }, LOCAL);
+  for (const waits of [true, false]) {
+    received = Promise.withResolvers<number>();
+    const before = loop.time();
+    const [, writer] = await connectTo(server);
+    writer.write(new Uint8Array(size));
+    if (waits) {
+      await writer.drain();
+      assertEquals(loop.time(), before + 1000);
+    }
+    writer.close();
+    await writer.waitClosed();
+    assertEquals([await received.promise, loop.time()], [size, before + 1000]);
+  }
+  server.close();
+  await server.waitClosed();
+});
+
+loopTest("A virtual clock does not pass by what the system has room for, or take it for a deadlock", async (loop) => {
+  const go = new Event();
+  const server = await startServer(async (reader, writer) => {
+    await go.wait();
+    writer.write(bytes(String((await reader.read()).length)));
+  }, { ...LOCAL, limit: 1 });
+  const [reader, writer] = await connectTo(server);
+  writer.write(new Uint8Array(200_000));
+  await timeout(1, () => writer.drain());
+  writer.writeEof();
+  go.set();
+  assertEquals([text(await reader.read()), loop.time()], ["200000", 0]);
+  writer.close();
+  server.close();
+  await server.waitClosed();
+});
+
+Deno.test("A server and its client in one virtual loop that wait for each other are a deadlock", async () => {
+  const loop = virtualLoop();
+  const waiting = loop.runUntilComplete(async () => {
+    const server = await startServer(async (reader) => {
+      await reader.read(1);
+    }, LOCAL);
+    const [reader] = await connectTo(server);
+    await reader.read();
+  });
+  await assertRejects(() => waiting, DeadlockError);
+  loop.close();
+});
+
+loopTest("A virtual clock is the same for a client however late the server accepts it", async (loop) => {
+  const accepted: number[] = [];
+  const server = await startServer(async (reader) => {
+    accepted.push(loop.time());
+    await reader.read();
+  }, LOCAL);
+  const [, writer] = await connectTo(server);
+  await sleep(10);
+  assertEquals(accepted, [0]);
+  writer.close();
+
+  // One that is closed before it accepts takes nobody's time.
+  const connecting = connectTo(server);
+  server.close();
+  try {
+    const [reader, writer] = await connecting;
+    await sleep(10);
+    await reader.read();
+    writer.abort();
+  } catch (error) {
+    assert(error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset, `${error}`);
+  }
+  await server.waitClosed();
 });
 
 // -- Many

@@ -9,6 +9,7 @@ import {
   EventLoop,
   gather,
   LimitOverrunError,
+  moveOnAfter,
   PIPE,
   type Process,
   ProcessLookupError,
@@ -94,6 +95,23 @@ processTest("Process.returncode is the negative number of the signal that killed
   }
 });
 
+Deno.test({
+  name: "Process.returncode tells of signals that Deno has no name for",
+  ignore: Deno.build.os !== "linux",
+  // Deno itself forgets to close what it has of such a process.
+  sanitizeResources: false,
+  fn: async () => {
+    await run(async () => {
+      // CPython tells -34 and -64, too.
+      for (const signal of [34, 64]) {
+        const process = await createSubprocessShell(`kill -${signal} $$; exec sleep 600`);
+        const waits = [createTask(process.wait()), createTask(process.wait())];
+        assertEquals([await gather(waits), process.returncode], [[-signal, -signal], -signal]);
+      }
+    });
+  },
+});
+
 processTest("STDOUT sends stderr where stdout goes, in the order of the writing", async () => {
   const script = 'echo 1; echo 2 >&2; echo 3; echo "$0 $1" >&2; exit 4';
   const exec = await createSubprocessExec("sh", ["-c", script, "a b", "$c"], { stdout: PIPE, stderr: STDOUT });
@@ -153,6 +171,13 @@ processTest("createSubprocessExec() refuses what it cannot do, at the call", asy
     [() => createSubprocessExec("cat", [], { stderr: 2 as never }), TypeError, "pass PIPE, DEVNULL, STDOUT or null"],
     [() => createSubprocessExec("cat", [], { limit: 0 }), ValueError, "limit"],
     [() => createSubprocessShell(["a"] as never), TypeError, "pass a string"],
+    [() => createSubprocessShell("a", null as never), TypeError, "pass an object such as { stdout: PIPE }, or nothing"],
+    [() => createSubprocessExec(5 as never), TypeError, "Cannot use 5 as program: pass a string"],
+    [() => createSubprocessExec(""), ValueError, "Cannot use an empty string as program"],
+    [() => createSubprocessExec("cat", [5 as never]), TypeError, "Cannot use 5 in arguments: pass a list of strings"],
+    [() => createSubprocessExec("cat", [], { cwd: 5 as never }), TypeError, "Cannot use 5 as cwd: pass a string"],
+    [() => createSubprocessExec("cat", [], { env: "A=1" as never }), TypeError, 'Cannot use "A=1" as env'],
+    [() => createSubprocessExec("cat", [], { env: { A: 1 as never } }), TypeError, "Cannot use 1 as A in env"],
   ];
   for (const [call, kind, message] of cases) assertThrows(call, kind, message);
   const process = await createSubprocessExec("true");
@@ -229,6 +254,40 @@ for (const native of [false, true]) {
   });
 }
 
+for (const native of [false, true]) {
+  const kind = native ? "an async function" : "a generator";
+  processTest(`Process is killed and waited for in a cancelled scope of ${kind}`, async () => {
+    let process: Process;
+    const communicate: () => Awaitable<unknown> = native
+      ? async () => {
+        process = await createSubprocessExec("sleep", ["600"], { stdin: PIPE, stdout: PIPE });
+        await process.communicate();
+      }
+      : function* () {
+        process = yield* createSubprocessExec("sleep", ["600"], { stdin: PIPE, stdout: PIPE });
+        yield* process.communicate();
+      };
+    const dispose: () => Awaitable<unknown> = native
+      ? async () => {
+        await using sleeper = await createSubprocessExec("sleep", ["600"]);
+        process = sleeper;
+        await sleeper.wait();
+      }
+      : function* () {
+        process = yield* createSubprocessExec("sleep", ["600"]);
+        try {
+          yield* process.wait();
+        } finally {
+          yield* process[Symbol.asyncDispose]();
+        }
+      };
+    for (const body of [communicate, dispose]) {
+      const { cancelled } = await moveOnAfter(1, body);
+      assertEquals([cancelled, process!.returncode, await exists(process!.pid)], [true, -9, false]);
+    }
+  });
+}
+
 processTest("Process.communicate() that takes too long ends the process with its time limit", async () => {
   const process = await createSubprocessShell("exec sleep 600", { stdout: PIPE });
   await assertRejects(async () => await timeout(1, () => process.communicate()), TimeoutError);
@@ -277,6 +336,37 @@ processTest("Process.sendSignal(), terminate() and kill() throw ProcessLookupErr
   for (const send of [() => process.sendSignal("SIGHUP"), () => process.terminate(), () => process.kill()]) {
     assertThrows(send, ProcessLookupError);
   }
+});
+
+processTest("Process.sendSignal() refuses what is no signal, in each state", async () => {
+  const process = await createSubprocessExec("sleep", ["600"]);
+  const refuse = () => {
+    for (const name of ["SIGFOO", "sigterm", "TERM", ""]) {
+      const message = `Cannot send ${Deno.inspect(name)} as there is no such signal: pass a name such as "SIGTERM"`;
+      assertThrows(() => process.sendSignal(name as never), ValueError, message);
+    }
+    for (const value of [9, undefined, null, {}]) {
+      assertThrows(() => process.sendSignal(value as never), TypeError, "as a signal: pass a name such as");
+    }
+  };
+  refuse();
+  assertEquals(process.returncode, null);
+  process.sendSignal("SIGTERM");
+  // It may have ended by now or not, of which nobody knows yet: that is no error.
+  process.sendSignal("SIGTERM");
+  assertEquals(await process.wait(), -15);
+  refuse();
+});
+
+processTest("Process.stdin.abort() leaves the process no more than the pipe and what is being written", async () => {
+  const process = await createSubprocessExec("wc", ["-c"], { stdin: PIPE, stdout: PIPE });
+  process.sendSignal("SIGSTOP");
+  process.stdin!.write(new Uint8Array(3_000_000));
+  for (let i = 0; i < 10; i++) await sleep(0);
+  process.stdin!.abort();
+  process.sendSignal("SIGCONT");
+  const count = Number(text((await process.communicate())[0]));
+  assert(count <= 2 * 65536, String(count));
 });
 
 processTest("Process disposed of is killed and leaves nothing behind", async () => {

@@ -5,23 +5,31 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { liveWorkers } from "../../lib/futures/_pool.ts";
 import {
   BrokenProcessPoolError,
   BrokenThreadPoolError,
   type Executor,
+  type PoolExecutor,
+  type PoolOptions,
+  type PoolStatistics,
   ProcessPoolExecutor,
   type ProcessPoolExecutorOptions,
   ThreadPoolExecutor,
   type ThreadPoolExecutorOptions,
 } from "../../lib/futures/mod.ts";
 
+/** Has `fn` called by `call` until pools take it for a quick one, which they hand out ahead. */
+export async function makeQuick(fn: unknown, call: () => PromiseLike<unknown>): Promise<void> {
+  const ref = functionRef(fn);
+  do await Promise.all(Array.from({ length: 300 }, call)); while (ref.cost === undefined || ref.cost > 0.2);
+}
+
 /** The options that both pools have. */
-export interface CommonOptions {
+export interface CommonOptions extends Omit<PoolOptions, "initializer"> {
   maxWorkers?: number;
   initializer?: (...args: never[]) => unknown;
-  initargs?: readonly unknown[];
-  onWorkerExit?: "replace" | "break";
 }
 
 /** One of the pools, and in what it differs from the other. */
@@ -30,7 +38,7 @@ export interface PoolKind {
   readonly isProcess: boolean;
   readonly Broken: new (message?: string) => Error;
   /** A pool whose tasks may talk to a {@linkcode Gate}. */
-  create(options?: CommonOptions): Executor;
+  create(options?: CommonOptions): PoolExecutor;
 }
 
 /** All pools: what holds for one holds for each. */
@@ -50,9 +58,41 @@ export const POOLS: readonly PoolKind[] = [
   },
 ];
 
+/** Whether the long form of the tests was asked for: `deno task chaos`. */
+export const LONG: boolean = Deno.args.includes("--long");
+
 /** Fails if a worker of any pool of this test file lives. */
 export function assertNoWorkerLeft(): void {
   assertEquals([...liveWorkers].map((worker) => worker.name), [], "workers are left");
+}
+
+/** Notes the processes that a pool starts, for {@linkcode assertAllGone}. */
+export function pidsOf(pool: PoolExecutor): Set<number> {
+  const pids = new Set<number>();
+  pool.addEventListener("workerstart", ({ worker: { pid } }) => pid !== undefined && pids.add(pid));
+  return pids;
+}
+
+/** Fails if one of these children of the program lives or is a zombie. */
+export async function assertAllGone(pids: Iterable<number>): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  const left: string[] = [];
+  for (const pid of pids) {
+    const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+    // Its number may have gone to a process of somebody else.
+    if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(Deno.pid)) left.push(stat.slice(0, 60));
+  }
+  assertEquals(left, [], "children are left");
+}
+
+let made = 0;
+
+/**
+ * A function that returns its argument, and of which no pool has learnt yet that it is a quick one: its calls wait in
+ * the queue while a worker is busy, and are not handed out ahead.
+ */
+export function makeFresh(): (x: number) => number {
+  return new Function("x", `return x; // ${made++}`) as (x: number) => number;
 }
 
 /** A test of a pool: it sees to it that no worker is left. */
@@ -129,6 +169,28 @@ export async function hold(port: number, id: number): Promise<number> {
   await connection.read(new Uint8Array(1)).catch(() => null);
   connection.close();
   return id;
+}
+
+/** Fails if the figures of a pool contradict each other. */
+export function assertAddsUp(statistics: PoolStatistics): PoolStatistics {
+  const { workers, starting, idle, busy } = statistics;
+  assertEquals(starting + idle + busy, workers, `workers do not add up: ${Deno.inspect(statistics)}`);
+  const { submitted, queued, running, completed, failed, crashed, cancelled } = statistics;
+  assertEquals(
+    queued + running + completed + failed + crashed + cancelled,
+    submitted,
+    `calls do not add up: ${Deno.inspect(statistics)}`,
+  );
+  return statistics;
+}
+
+/** Waits for something that gives no event, asking for it in each turn. */
+export async function until(condition: () => boolean, what = String(condition)): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`it never came to this: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 /** Runs one call of `fn` on each of the `count` workers of a pool, and returns what each of them gave. */

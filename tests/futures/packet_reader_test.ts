@@ -38,7 +38,7 @@ function count(whole: Uint8Array, part: Uint8Array): number {
 function read(bytes: Uint8Array, cuts: readonly number[]): { messages: [number, number[]][]; output: number[] } {
   const messages: [number, number[]][] = [];
   const output: number[] = [];
-  const reader = new PacketReader(KEY, {
+  const reader = new PacketReader(KEY, 2 ** 30, {
     message: (channel, payload) => messages.push([channel, [...payload]]),
     output: (bytes) => output.push(...bytes),
   });

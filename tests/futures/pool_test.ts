@@ -2,7 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { BrokenThreadPoolError } from "../../lib/futures/mod.ts";
-import { liveWorkers, Pool, type PoolSettings } from "../../lib/futures/_pool.ts";
+import { liveWorkers, Pool } from "../../lib/futures/_pool.ts";
+import type { PoolSettings } from "../../lib/futures/_pool_settings.ts";
 import type { Call } from "../../lib/futures/_protocol.ts";
 import type { Transport, TransportEvents } from "../../lib/futures/_transport.ts";
 
@@ -18,6 +19,9 @@ class EchoTransport implements Transport {
   }
 
   define(): void {}
+  openStream(): void {}
+  grant(): void {}
+  stopStream(): void {}
   forget(): void {}
   setRef(): void {}
 
@@ -60,8 +64,16 @@ function echoPool(settings: Partial<PoolSettings>, closed: () => void = () => {}
     name: "EchoExecutor",
     workerName: (index) => `echo ${index}`,
     maxWorkers: 1,
+    minWorkers: 0,
     initializer: undefined,
+    startTimeout: Infinity,
+    idleTimeout: Infinity,
     maxTasksPerWorker: Infinity,
+    maxMemory: Infinity,
+    maxQueue: Infinity,
+    onFull: "reject",
+    retries: 0,
+    retryOn: undefined,
     onWorkerExit: "replace",
     Broken: BrokenThreadPoolError,
     toProcess: false,
@@ -77,7 +89,7 @@ const echo = (x: number): number => x;
 
 Deno.test("Pool runs calls on any transport", async () => {
   const pool = echoPool({ maxWorkers: 3 });
-  const futures = Array.from({ length: 5000 }, (_, i) => pool.submit({}, echo, [i], false));
+  const futures = Array.from({ length: 5000 }, (_, i) => pool.submit({}, echo, [i], {}));
   assertEquals(await Promise.all(futures), futures.map((_, i) => i));
   await pool.shutdown({});
   assertEquals(liveWorkers.size, 0);
@@ -87,10 +99,10 @@ Deno.test("Pool closes idle workers where they cannot be kept from keeping the p
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   const pool = echoPool({ canUnref: false }, resolve);
   const keepAlive = setInterval(() => {}, 1000);
-  assertEquals(await pool.submit({}, echo, [1], false), 1);
+  assertEquals(await pool.submit({}, echo, [1], {}), 1);
   await closed;
   clearInterval(keepAlive);
-  assertEquals(await pool.submit({}, echo, [2], false), 2, "a new worker is started");
+  assertEquals(await pool.submit({}, echo, [2], {}), 2, "a new worker is started");
   await pool.shutdown({});
   assertEquals(liveWorkers.size, 0);
 });

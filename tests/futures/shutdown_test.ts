@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { BrokenProcessPoolError, ProcessPoolExecutor, RuntimeError, wait } from "../../lib/futures/mod.ts";
-import { assertNoWorkerLeft, forEachPool, Gate, hold, poolTest } from "./_helpers.ts";
+import { assertNoWorkerLeft, forEachPool, Gate, hold, makeQuick, poolTest } from "./_helpers.ts";
 
 forEachPool("shutdown() waits for what runs and what is queued", async (kind) => {
   using gate = new Gate();
@@ -194,8 +194,7 @@ for (const [how, signal] of [["terminateWorkers", "SIGTERM"], ["killWorkers", "S
       const holdOr = async (port: number) => {
         if (port > 0) await Deno.connect({ hostname: "127.0.0.1", port }).then((it) => it.read(new Uint8Array(1)));
       };
-      // The pool takes the function for a quick one, and hands it out ahead.
-      await Promise.all(Array.from({ length: 300 }, () => pool.submit(holdOr, 0)));
+      await makeQuick(holdOr, () => pool.submit(holdOr, 0));
       const running = pool.submit(holdOr, gate.port);
       const handed = [1, 2, 3].map(() => pool.submit(holdOr, 0));
       for (let n = 0; n < 5; n++) await Promise.resolve();

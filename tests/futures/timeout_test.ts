@@ -6,7 +6,7 @@ import {
   ThreadPoolExecutor,
   TimeoutError,
 } from "../../lib/futures/mod.ts";
-import { forEachPool, Gate, hold, poolTest } from "./_helpers.ts";
+import { forEachPool, Gate, hold, makeQuick, poolTest } from "./_helpers.ts";
 
 const spin = () => {
   while (true) checkCancelled();
@@ -110,8 +110,7 @@ forEachPool("submitWith() with one signal for many calls gives up all of them, a
 
 forEachPool("submitWith() with a signal for calls behind a long one does not harm that one", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
-  // The pool takes the function for a quick one, and hands it out ahead.
-  await Promise.all(Array.from({ length: 300 }, () => pool.submit(busy, 0)));
+  await makeQuick(busy, () => pool.submit(busy, 0));
   for (let round = 0; round < 5; round++) {
     const controllers = [new AbortController(), new AbortController()];
     const long = pool.submit(busy, 30);
@@ -374,7 +373,7 @@ for (const how of ["cancelled", "aborted"]) {
         const end = performance.now() + 10_000;
         while (hang && performance.now() < end) checkCancelled();
       };
-      await Promise.all(Array.from({ length: 300 }, () => pool.submit(maybe, false)));
+      await makeQuick(maybe, () => pool.submit(maybe, false));
       const open = await block(pool);
       const controller = new AbortController();
       const first = pool.submitWith({ signal: controller.signal }, maybe, false);
@@ -437,7 +436,7 @@ poolTest(
       Atomics.notify(state, 0);
       Atomics.wait(state, 1, 0);
     };
-    await Promise.all(Array.from({ length: 300 }, () => pool.submit(task, state, false)));
+    await makeQuick(task, () => pool.submit(task, state, false));
     state[2] = 0;
     const controller = new AbortController();
     const running = pool.submitWith({ signal: controller.signal }, task, state, true);

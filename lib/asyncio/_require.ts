@@ -1,0 +1,64 @@
+import { ValueError } from "./exceptions.ts";
+
+/** How a value is shown in a message. */
+function shown(value: unknown): string {
+  return Deno.inspect(value, { depth: 0, strAbbreviateSize: 40 });
+}
+
+/**
+ * Checks a name, a path and the like.
+ *
+ * @throws {TypeError} If it is no string.
+ * @throws {ValueError} If it is empty.
+ */
+export function requireText(value: unknown, what: string): string {
+  if (typeof value !== "string") throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass a string`);
+  if (value === "") throw new ValueError(`Cannot use an empty string as ${what}: pass at least one character`);
+  return value;
+}
+
+/**
+ * Checks a list of strings.
+ *
+ * @throws {TypeError} If it is none.
+ */
+export function requireTexts(value: unknown, what: string): string[] {
+  if (!Array.isArray(value)) throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass a list of strings`);
+  for (const one of value) {
+    if (typeof one !== "string") {
+      throw new TypeError(`Cannot use ${shown(one)} in ${what}: pass a list of strings`);
+    }
+  }
+  return [...value];
+}
+
+/**
+ * Checks options, which may not be there.
+ *
+ * @throws {TypeError} If it is no object.
+ */
+export function requireOptions(value: unknown, what: string, example: string): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass an object such as ${example}, or nothing`);
+}
+
+/**
+ * Checks a switch.
+ *
+ * @throws {TypeError} If it is neither `true` nor `false`.
+ */
+export function requireFlag(value: unknown, what: string): void {
+  if (typeof value !== "boolean") throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass true or false`);
+}
+
+/**
+ * Checks a number.
+ *
+ * @throws {TypeError} If it is none.
+ * @throws {ValueError} If it is no whole number between `least` and `most`.
+ */
+export function requireWhole(value: unknown, what: string, least: number, most: number): number {
+  if (typeof value !== "number") throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass a number`);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new ValueError(`Cannot use ${value} as ${what}: pass a whole number from ${least} to ${most}`);
+}

@@ -1,0 +1,47 @@
+/**
+ * What the death of a worker means for the call that it ran.
+ * @module
+ */
+
+import { WorkerCrashedError } from "./errors.ts";
+import type { PoolWorker } from "./_pool_worker.ts";
+import type { Task } from "./_task.ts";
+import type { TransportExit } from "./_transport.ts";
+
+/** How a worker ended, in words. */
+interface Ending {
+  readonly short: string;
+  /** What it wrote to stderr last. */
+  readonly words: string;
+  readonly whole: string;
+}
+
+export function endingOf(worker: PoolWorker, { message, stderr }: TransportExit): Ending {
+  const last = stderr?.trimEnd().split("\n").slice(-5).join("\n");
+  const short = `The worker ${worker.name} ${message}`;
+  const words = last ? `; its last lines on stderr:\n${last}` : "";
+  return { short, words, whole: short + words };
+}
+
+/** The outcome of the call that the worker ran. */
+export function crashError(ending: Ending, exit: TransportExit, task: Task): WorkerCrashedError {
+  const { message: _, cause, ...how } = exit;
+  return new WorkerCrashedError(
+    `${ending.short} while it ran ${task.settings.ref.name}${ending.words}`,
+    { ...how, ...(cause === undefined ? {} : { cause }) },
+  );
+}
+
+/** Whether a call whose attempt ended with `error` is to run again. */
+export function wantsRetry(task: Task, error: unknown): boolean {
+  const { retries, retryOn, transfer, ref } = task.settings;
+  // What was moved to the worker is gone.
+  if (task.attempts > retries || task.done() || transfer.length > 0) return false;
+  try {
+    const again = retryOn === undefined ? error instanceof WorkerCrashedError : retryOn(error, task.attempts);
+    return again && !task.done(); // which it may have cancelled
+  } catch (error) {
+    console.error(`retryOn of a call of ${ref.name} threw:`, error);
+    return false;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What looks after the workers of a pool while nothing else happens.
+ * @module
+ */
+
+import { LONGEST_TIMER } from "../_after.ts";
+import type { PoolSettings } from "./_pool_settings.ts";
+import type { PoolWorker } from "./_pool_worker.ts";
+
+/** How long a worker may take for what it was given ahead before the rest is taken back, in milliseconds. */
+const STUCK = 5;
+
+/** Takes back what waits behind a call that takes longer than expected. */
+export class StuckWatch {
+  readonly #workers: ReadonlySet<PoolWorker>;
+  readonly #settings: PoolSettings;
+  readonly #takeBack: (worker: PoolWorker) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(workers: ReadonlySet<PoolWorker>, settings: PoolSettings, takeBack: (worker: PoolWorker) => void) {
+    this.#workers = workers;
+    this.#settings = settings;
+    this.#takeBack = takeBack;
+  }
+
+  /** Looks at the workers in a while, if there is something to be seen. */
+  watch(): void {
+    if (this.#timer !== undefined || !this.#isNeeded()) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#isNeeded()) {
+        const now = performance.now();
+        for (const worker of this.#workers) {
+          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK) continue;
+          worker.stuck = true;
+          this.#takeBack(worker);
+        }
+      }
+      this.watch();
+    }, STUCK);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #isNeeded(): boolean {
+    let deep = false;
+    // Without shared memory, only what is back in the queue can be cancelled.
+    let someone = !this.#settings.revokesAtOnce || this.#workers.size < this.#settings.maxWorkers;
+    for (const worker of this.#workers) {
+      if (worker.count > 1 && !worker.stuck) deep = true;
+      if (worker.count === 0) someone = true;
+    }
+    return deep && someone;
+  }
+}
+
+/** Closes workers that have had nothing to do for long. */
+export class IdleWatch {
+  readonly #workers: ReadonlySet<PoolWorker>;
+  readonly #settings: PoolSettings;
+  readonly #retire: (worker: PoolWorker) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(workers: ReadonlySet<PoolWorker>, settings: PoolSettings, retire: (worker: PoolWorker) => void) {
+    this.#workers = workers;
+    this.#settings = settings;
+    this.#retire = retire;
+  }
+
+  /** Comes back when the first of the idle workers has been idle for too long. */
+  watch(): void {
+    const { idleTimeout, minWorkers } = this.#settings;
+    if (this.#timer !== undefined || this.#workers.size <= minWorkers) return;
+    let since = Infinity;
+    for (const worker of this.#workers) {
+      if (worker.ready && worker.count === 0) since = Math.min(since, worker.progressAt);
+    }
+    if (since === Infinity) return;
+    const rest = Math.max(1, Math.min(since + idleTimeout - performance.now(), LONGEST_TIMER));
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const end = performance.now() - idleTimeout;
+      for (const worker of this.#workers) {
+        if (this.#workers.size <= minWorkers) break;
+        if (worker.ready && worker.count === 0 && worker.progressAt <= end) this.#retire(worker);
+      }
+      this.watch();
+    }, rest);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
