@@ -11,6 +11,7 @@ export class Admission {
   /** How many were let in and have not submitted yet. */
   #granted = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
 
   /** `hasRoom` says whether the queue takes another call. */
   constructor(hasRoom: () => boolean) {
@@ -19,6 +20,7 @@ export class Admission {
 
   /** Resolves when there is room, first come first served. */
   async wait(): Promise<void> {
+    if (this.#closed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiters.push(resolve);
     this.letIn();
@@ -61,6 +63,7 @@ export class Admission {
 
   /** Lets everybody in, to be told that the pool takes no more calls. */
   close(): void {
+    this.#closed = true;
     while (this.#waiters.length > 0) this.#waiters.shift()!();
     clearTimeout(this.#timer);
     this.#timer = undefined;

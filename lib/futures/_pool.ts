@@ -154,6 +154,7 @@ export class Pool {
   async warmUp(count: number): Promise<void> {
     this.#assertOpen();
     this.#hold();
+    this.#idleWatch.pause();
     try {
       while (this.#broken === undefined && !this.#shutDown) {
         while (this.#workers.size < count) {
@@ -168,6 +169,7 @@ export class Pool {
       }
       this.#assertOpen();
     } finally {
+      this.#idleWatch.resume();
       this.#letGo();
     }
   }
@@ -638,7 +640,9 @@ export class Pool {
   }
 
   #mayRetry(task: Task, error: unknown): boolean {
-    return !this.#cancelling && this.#broken === undefined && wantsRetry(task, error);
+    const mayRun = (): boolean => !this.#cancelling && this.#broken === undefined;
+    // Whoever is asked may end the pool.
+    return mayRun() && wantsRetry(task, error) && mayRun();
   }
 
   #again(task: Task): void {

@@ -68,13 +68,21 @@ export class PoolWorker {
       this.#define(ref);
       if (stream !== undefined) this.transport.openStream(this.#next + i, stream.window);
     }
-    this.transport.send(
-      this.#next,
-      tasks.map(({ settings: { ref, isChunk }, args, context }) =>
-        [isChunk ? -ref.id : ref.id, context === undefined ? args : { args, context }] as const
-      ),
-      transfer,
-    );
+    try {
+      this.transport.send(
+        this.#next,
+        tasks.map(({ settings: { ref, isChunk }, args, context }) =>
+          [isChunk ? -ref.id : ref.id, context === undefined ? args : { args, context }] as const
+        ),
+        transfer,
+      );
+    } catch (error) {
+      // The next calls get these numbers, and are no streams.
+      for (const [i, { settings: { stream } }] of tasks.entries()) {
+        if (stream !== undefined) this.transport.openStream(this.#next + i, 0);
+      }
+      throw error;
+    }
     if (this.count === 0) this.progressAt = performance.now();
     for (const task of tasks) {
       task.worker = this;

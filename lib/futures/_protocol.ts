@@ -118,6 +118,7 @@ export type ToWorker =
   /** Nobody waits for the running call any more. */
   | readonly ["abandon", seq: number]
   /** The call with this number, which comes next, is a stream, and may send so many values. */
+  /** A call is a stream; with a credit of 0 it is none after all. */
   | readonly ["stream", seq: number, credit: number]
   /** It may send so many more. */
   | readonly ["credit", seq: number, count: number]

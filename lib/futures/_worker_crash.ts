@@ -39,7 +39,7 @@ export function wantsRetry(task: Task, error: unknown): boolean {
   if (task.attempts > retries || task.done() || transfer.length > 0) return false;
   try {
     const again = retryOn === undefined ? error instanceof WorkerCrashedError : retryOn(error, task.attempts);
-    return again && !task.done(); // which it may have cancelled
+    return again === true && !task.done(); // which it may have cancelled
   } catch (error) {
     console.error(`retryOn of a call of ${ref.name} threw:`, error);
     return false;

@@ -374,7 +374,14 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         if (isThenable(value)) {
           waiting = true;
           Promise.resolve(value)
-            .then((value) => succeed(seq, name, value, isChunk), (error) => fail(seq, name, error))
+            .then((value) => {
+              succeed(seq, name, value, isChunk);
+              // At once: what the call has left behind has nothing to say after its outcome.
+              current = -1;
+            }, (error) => {
+              fail(seq, name, error);
+              current = -1;
+            })
             .then(() => {
               streams.delete(seq);
               pump();
@@ -430,7 +437,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         streams.get(message[1])?.wake();
         break;
       case "stream":
-        streams.set(message[1], { credit: message[2], stopped: false, wake: () => {} });
+        if (message[2] === 0) streams.delete(message[1]);
+        else streams.set(message[1], { credit: message[2], stopped: false, wake: () => {} });
         break;
       case "credit": {
         const stream = streams.get(message[1]);

@@ -63,6 +63,8 @@ export class IdleWatch {
   readonly #settings: PoolSettings;
   readonly #retire: (worker: PoolWorker) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** How many want idle workers to stay for now. */
+  #pauses = 0;
 
   constructor(workers: ReadonlySet<PoolWorker>, settings: PoolSettings, retire: (worker: PoolWorker) => void) {
     this.#workers = workers;
@@ -73,7 +75,7 @@ export class IdleWatch {
   /** Comes back when the first of the idle workers has been idle for too long. */
   watch(): void {
     const { idleTimeout, minWorkers } = this.#settings;
-    if (this.#timer !== undefined || this.#workers.size <= minWorkers) return;
+    if (this.#timer !== undefined || this.#pauses > 0 || this.#workers.size <= minWorkers) return;
     let since = Infinity;
     for (const worker of this.#workers) {
       if (worker.ready && worker.count === 0) since = Math.min(since, worker.progressAt);
@@ -90,6 +92,16 @@ export class IdleWatch {
       this.watch();
     }, rest);
     Deno.unrefTimer(this.#timer);
+  }
+
+  /** Lets idle workers stay, until `resume()`. */
+  pause(): void {
+    this.#pauses++;
+    this.stop();
+  }
+
+  resume(): void {
+    if (--this.#pauses === 0 && this.#settings.idleTimeout !== Infinity) this.watch();
   }
 
   stop(): void {

@@ -260,3 +260,10 @@ forEachPool("room() that has let somebody in holds though calls are taken back m
   }
   assertEquals((await Promise.all(futures)).length, 3000);
 });
+
+forEachPool("room() resolves at once after shutdown(), also if somebody was let in before", async (kind) => {
+  const pool = kind.create({ maxQueue: 1 });
+  await pool.room();
+  await pool.shutdown();
+  await pool.room();
+});

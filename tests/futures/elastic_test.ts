@@ -156,3 +156,9 @@ forEachPool("all of the elasticity at once never stalls a backlog", async (kind)
   assertEquals(results, Array.from({ length: 150 }, (_, n) => n));
   assertAddsUp(pool.statistics());
 });
+
+forEachPool("warmUp() with an idleTimeout shorter than a start keeps what has started", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 3, idleTimeout: 1 });
+  await pool.warmUp();
+  assertEquals(pool.statistics().workersStarted, 3);
+});

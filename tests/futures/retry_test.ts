@@ -191,3 +191,17 @@ poolTest("ProcessPoolExecutor.submit() with retries survives children that are k
   }
   assertEquals(await busy, "through");
 });
+
+poolTest("ProcessPoolExecutor.submitWith() whose retryOn kills the workers fails, and the pool ends", async () => {
+  const pool = new ProcessPoolExecutor({ maxWorkers: 1, retries: 5 });
+  const future = pool.submitWith({
+    retryOn: () => {
+      pool.killWorkers();
+      return true;
+    },
+  }, () => {
+    throw new RangeError("no");
+  });
+  assertInstanceOf(await future.exception(), RangeError);
+  await pool.shutdown();
+});

@@ -291,3 +291,28 @@ poolTest("reportProgress() with an onProgress that throws does no harm", async (
 Deno.test("reportProgress() outside of a task does nothing", () => {
   assertEquals(reportProgress(1), undefined);
 });
+
+forEachPool("stream() of what cannot be cloned leaves the next calls alone", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const stream = pool.stream(function* (_f: unknown) {
+    yield 1;
+  }, () => 1);
+  await assertRejects(() => stream.next(), NotCloneableError);
+  assertEquals(await pool.submit((x: number) => [x], 5), [5]);
+});
+
+forEachPool("reportProgress() by what a call has left behind says nothing after its outcome", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const leaves = async () => {
+    const rest = async () => {
+      for (let i = 0; i < 30; i++) {
+        await null;
+        reportProgress(i);
+      }
+    };
+    void rest();
+    await null;
+    return 1;
+  };
+  assertEquals(await Promise.all([1, 2, 3, 4, 5].map(() => pool.submit(leaves))), [1, 1, 1, 1, 1]);
+});
