@@ -459,28 +459,31 @@ class Put<T> extends QueuedWait<void> {
   }
 }
 
-class Get<T> extends QueuedWait<T> {
-  readonly #from: Queue<T>;
+/** A wait for an item. */
+abstract class Taking<T, R> extends QueuedWait<R> {
+  protected readonly _queue: Queue<T>;
   readonly #getters: WaitQueue;
 
-  constructor(from: Queue<T>, getters: WaitQueue) {
+  constructor(queue: Queue<T>, getters: WaitQueue) {
     super(getters);
-    this.#from = from;
+    this._queue = queue;
     this.#getters = getters;
   }
 
+  protected override _giveUp(woken: boolean): void {
+    if (woken && !this._queue.empty()) this.#getters.wakeNext();
+  }
+}
+
+class Get<T> extends Taking<T, T> {
   protected override _arrive(): boolean {
-    if (!this.#from.empty()) return true;
-    this.#from._requireOpen();
+    if (!this._queue.empty()) return true;
+    this._queue._requireOpen();
     return false;
   }
 
   protected override _value(): T {
-    return this.#from.getNowait();
-  }
-
-  protected override _giveUp(woken: boolean): void {
-    if (woken && !this.#from.empty()) this.#getters.wakeNext();
+    return this._queue.getNowait();
   }
 }
 
@@ -505,16 +508,8 @@ class QueueItems<T> implements ItemSource<T> {
   }
 }
 
-class NextItem<T> extends QueuedWait<IteratorResult<T, void>> {
-  readonly #queue: Queue<T>;
-  readonly #getters: WaitQueue;
+class NextItem<T> extends Taking<T, IteratorResult<T, void>> {
   #closed = false;
-
-  constructor(queue: Queue<T>, getters: WaitQueue) {
-    super(getters);
-    this.#queue = queue;
-    this.#getters = getters;
-  }
 
   /** Ends the wait without an item. */
   end(): void {
@@ -524,16 +519,12 @@ class NextItem<T> extends QueuedWait<IteratorResult<T, void>> {
 
   protected override _arrive(woken: boolean): boolean {
     if (this.#closed && woken) this._giveUp(true);
-    return this.#closed || !this.#queue.empty() || this.#queue._isShutDown;
+    return this.#closed || !this._queue.empty() || this._queue._isShutDown;
   }
 
   protected override _value(): IteratorResult<T, void> {
-    if (this.#closed || this.#queue.empty()) return { done: true, value: undefined };
-    return { done: false, value: this.#queue.getNowait() };
-  }
-
-  protected override _giveUp(woken: boolean): void {
-    if (woken && !this.#queue.empty()) this.#getters.wakeNext();
+    if (this.#closed || this._queue.empty()) return { done: true, value: undefined };
+    return { done: false, value: this._queue.getNowait() };
   }
 }
 

@@ -435,12 +435,7 @@ const readLine = coroutine(function* readline(reader: StreamReader) {
  * @internal
  */
 export function toLimit(limit: number | undefined): number {
-  if (limit === undefined) return DEFAULT_LIMIT;
-  try {
-    return positiveInteger(limit, "limit");
-  } catch (error) {
-    throw new ValueError((error as Error).message);
-  }
+  return limit === undefined ? DEFAULT_LIMIT : positiveInteger(limit, "limit", ValueError);
 }
 
 function toCount(n: unknown, action: string): number {

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { toMilliseconds } from "../_duration.ts";
+import { type DurationLike, toMilliseconds } from "../_duration.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 import type { BrokenExecutorError } from "./errors.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
@@ -77,8 +77,8 @@ export function commonSettings<I extends unknown[]>(
     maxWorkers,
     minWorkers,
     initializer: toInitializer(options, toProcess),
-    startTimeout: positiveTime(options.startTimeout, "startTimeout"),
-    idleTimeout: positiveTime(options.idleTimeout, "idleTimeout"),
+    startTimeout: toTimeLimit(options.startTimeout, "startTimeout"),
+    idleTimeout: toTimeLimit(options.idleTimeout, "idleTimeout"),
     maxTasksPerWorker: limit(maxTasksPerWorker, "maxTasksPerWorker"),
     maxMemory: limit(maxMemory, "maxMemory"),
     maxQueue: limit(maxQueue, "maxQueue"),
@@ -99,7 +99,8 @@ function limit(value: number | undefined, what: string): number {
   return value === undefined || value === Infinity ? Infinity : positiveInteger(value, what);
 }
 
-function positiveTime(value: PoolOptions["idleTimeout"], what: string): number {
+/** A time limit in milliseconds. */
+export function toTimeLimit(value: DurationLike | null | undefined, what: string): number {
   const time = toMilliseconds(value, what);
   if (time < 0) throw new RangeError(`Cannot use ${time} as ${what}: pass at least 0 milliseconds`);
   return time;

@@ -3,11 +3,10 @@
  * @module
  */
 
-import { toMilliseconds } from "../_duration.ts";
 import type { SubmitOptions } from "./executor.ts";
 import { Future } from "./future.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { type CommonSettings, toRetries } from "./_pool_settings.ts";
+import { type CommonSettings, toRetries, toTimeLimit } from "./_pool_settings.ts";
 import type { PoolWorker } from "./_pool_worker.ts";
 
 /** What a call is made with. */
@@ -62,14 +61,12 @@ export function taskSettings(
   pool: CommonSettings,
   { chunk, stream }: CallKind,
 ): TaskSettings {
-  const limit = toMilliseconds(timeout, "timeout");
-  if (limit < 0) throw new RangeError(`Cannot use ${limit} as timeout: pass at least 0 milliseconds`);
   if (!Number.isFinite(priority)) throw new RangeError(`Cannot use ${priority} as priority: pass a finite number`);
   return {
     ref,
     isChunk: chunk === true,
     transfer: transfer ?? [],
-    timeout: limit,
+    timeout: toTimeLimit(timeout, "timeout"),
     signal,
     priority,
     group,

@@ -33,6 +33,29 @@ export function loopTest(name: string, body: (loop: EventLoop) => Awaitable<unkn
   });
 }
 
+/** A test in a task on a loop of the real clock, after which no connection, server, process or task may be left. */
+export function resourceTest(
+  name: string,
+  body: (loop: EventLoop) => Awaitable<unknown>,
+  options: { ignore?: boolean } = {},
+): void {
+  Deno.test({
+    ...options,
+    name,
+    fn: async () => {
+      const loop = new EventLoop();
+      const reports = reportsOf(loop);
+      try {
+        await loop.runUntilComplete(() => body(loop) as PromiseLike<unknown>);
+        assertEquals([loop._resources.size, [...loop._tasks()].length], [0, 0]);
+      } finally {
+        loop.close();
+      }
+      assertEquals(reports.map((report) => `${report.message} ${report.exception}`), []);
+    },
+  });
+}
+
 /** How a program ended, and what it printed. */
 export interface ProgramResult {
   code: number;

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import net from "node:net";
 import {
-  type Awaitable,
   CancelledError,
   type ClientConnected,
   ContextVar,
@@ -30,27 +29,12 @@ import {
   TimeoutError,
   ValueError,
 } from "../../lib/asyncio/mod.ts";
-import { bytes, loopTest, reportsOf, text, virtualLoop } from "./_helpers.ts";
+import { bytes, loopTest, reportsOf, resourceTest, text, virtualLoop } from "./_helpers.ts";
 import { storm } from "./echo_storm.ts";
 
 const LOCAL = { host: "127.0.0.1" };
 const cert = Deno.readTextFileSync(new URL("fixtures/localhost.crt", import.meta.url));
 const key = Deno.readTextFileSync(new URL("fixtures/localhost.key", import.meta.url));
-
-/** A test in a task on a loop of the real clock, after which no connection, server or task may be left. */
-function streamTest(name: string, body: (loop: EventLoop) => Awaitable<unknown>): void {
-  Deno.test(name, async () => {
-    const loop = new EventLoop();
-    const reports = reportsOf(loop);
-    try {
-      await loop.runUntilComplete(() => body(loop) as PromiseLike<unknown>);
-      assertEquals([loop._resources.size, [...loop._tasks()].length], [0, 0]);
-    } finally {
-      loop.close();
-    }
-    assertEquals(reports.map((report) => `${report.message} ${report.exception}`), []);
-  });
-}
 
 /** Lets the loop and the host go round until something is so. */
 async function until(condition: () => boolean): Promise<void> {
@@ -114,7 +98,7 @@ const handlers: Record<string, ClientConnected> = {
 };
 
 for (const [kind, handler] of Object.entries(handlers)) {
-  streamTest(`startServer() calls ${kind} for each connection`, async () => {
+  resourceTest(`startServer() calls ${kind} for each connection`, async () => {
     await using server = await startServer(handler, LOCAL);
     await gather(["a", "b", "c"].map((name) => async () => {
       const [reader, writer] = await connectTo(server);
@@ -126,7 +110,7 @@ for (const [kind, handler] of Object.entries(handlers)) {
   });
 }
 
-streamTest("openConnection() and startServer() work in generators alone", function* () {
+resourceTest("openConnection() and startServer() work in generators alone", function* () {
   const server = yield* startServer(handlers["a function*"]!, LOCAL);
   const [reader, writer] = yield* connectTo(server);
   writer.write(bytes("line\n"));
@@ -139,7 +123,7 @@ streamTest("openConnection() and startServer() work in generators alone", functi
   }
 });
 
-streamTest("startServer() runs each connection in a task of its own, in the context of its call", async () => {
+resourceTest("startServer() runs each connection in a task of its own, in the context of its call", async () => {
   const name = new ContextVar<string>("name");
   const tasks = new Set<unknown>([currentTask()]);
   name.set("server");
@@ -158,7 +142,7 @@ streamTest("startServer() runs each connection in a task of its own, in the cont
   assertEquals([tasks.size, name.get()], [3, "client"]);
 });
 
-streamTest("startServer() closes the connection when its function ends, and sends what was written", async () => {
+resourceTest("startServer() closes the connection when its function ends, and sends what was written", async () => {
   const data = pattern(3_000_000);
   await using server = await startServer((_, writer) => Promise.resolve(writer.write(data)), LOCAL);
   const [reader, writer] = await connectTo(server);
@@ -196,7 +180,7 @@ Deno.test("startServer() gives the error of its function to the exception handle
   assertEquals(loop._resources.size, 0);
 });
 
-streamTest(
+resourceTest(
   "startServer() closes the connection of a task that is cancelled, before its first step as well",
   async (loop) => {
     let called = 0;
@@ -224,7 +208,7 @@ streamTest(
   },
 );
 
-streamTest("StreamWriter.writeEof() closes one direction only", async () => {
+resourceTest("StreamWriter.writeEof() closes one direction only", async () => {
   await using server = await startServer(async (reader, writer) => {
     const all = await reader.read();
     assertEquals(reader.atEof(), true);
@@ -240,7 +224,7 @@ streamTest("StreamWriter.writeEof() closes one direction only", async () => {
   await writer[Symbol.asyncDispose]();
 });
 
-streamTest("StreamReader of a connection ends with IncompleteReadError where the peer ends", async () => {
+resourceTest("StreamReader of a connection ends with IncompleteReadError where the peer ends", async () => {
   const { reader, writer, peer } = await withPeer();
   await peer.write(bytes("half a li"));
   peer.close();
@@ -250,7 +234,7 @@ streamTest("StreamReader of a connection ends with IncompleteReadError where the
   writer.close();
 });
 
-streamTest("A connection that the peer resets fails reads, drains and waitClosed()", async () => {
+resourceTest("A connection that the peer resets fails reads, drains and waitClosed()", async () => {
   const made = Promise.withResolvers<[StreamReader, StreamWriter]>();
   const server = await startServer((...streams) => made.resolve(streams), LOCAL);
   const socket = net.connect(portOf(server), LOCAL.host);
@@ -272,7 +256,7 @@ streamTest("A connection that the peer resets fails reads, drains and waitClosed
   await ended;
 });
 
-streamTest("StreamWriter.drain() tells of what could not be sent", async () => {
+resourceTest("StreamWriter.drain() tells of what could not be sent", async () => {
   const { reader, writer, peer } = await withPeer();
   peer.close();
   const error = await assertRejects(async () => {
@@ -288,7 +272,7 @@ streamTest("StreamWriter.drain() tells of what could not be sent", async () => {
 });
 
 for (const native of [false, true]) {
-  streamTest(
+  resourceTest(
     `StreamWriter.drain() waits for a slow peer, for any number of ${native ? "async functions" : "generators"}`,
     async () => {
       const { writer, peer } = await withPeer();
@@ -322,7 +306,7 @@ for (const native of [false, true]) {
   );
 }
 
-streamTest("StreamWriter sends many small pieces in order, and copies them", async () => {
+resourceTest("StreamWriter sends many small pieces in order, and copies them", async () => {
   const { writer, peer } = await withPeer();
   const data = pattern(100_000);
   const piece = new Uint8Array(7);
@@ -337,7 +321,7 @@ streamTest("StreamWriter sends many small pieces in order, and copies them", asy
   peer.close();
 });
 
-streamTest("StreamReader of a connection stops reading above twice its limit, and goes on", async () => {
+resourceTest("StreamReader of a connection stops reading above twice its limit, and goes on", async () => {
   const { reader, writer, peer } = await withPeer({ limit: 1000 });
   const data = pattern(10_000_000);
   const sending = (async () => {
@@ -359,7 +343,7 @@ streamTest("StreamReader of a connection stops reading above twice its limit, an
   writer.close();
 });
 
-streamTest("StreamReader of a connection loses no byte to a cancelled read", async () => {
+resourceTest("StreamReader of a connection loses no byte to a cancelled read", async () => {
   const { reader, writer, peer } = await withPeer();
   let received = "";
   for (let i = 0; i < 50; i++) {
@@ -381,7 +365,7 @@ streamTest("StreamReader of a connection loses no byte to a cancelled read", asy
   writer.close();
 });
 
-streamTest("StreamWriter.close() sends the rest, and what is written later is dropped", async () => {
+resourceTest("StreamWriter.close() sends the rest, and what is written later is dropped", async () => {
   const { reader, writer, peer } = await withPeer();
   const data = pattern(5_000_000);
   writer.write(data);
@@ -403,7 +387,7 @@ streamTest("StreamWriter.close() sends the rest, and what is written later is dr
   peer.close();
 });
 
-streamTest("StreamWriter.abort() drops what is not sent, and lets drains and waitClosed() go on", async () => {
+resourceTest("StreamWriter.abort() drops what is not sent, and lets drains and waitClosed() go on", async () => {
   const { writer, peer } = await withPeer();
   writer.write(new Uint8Array(20_000_000));
   const waits = [createTask(writer.drain()), createTask(writer.waitClosed())];
@@ -414,7 +398,7 @@ streamTest("StreamWriter.abort() drops what is not sent, and lets drains and wai
   peer.close();
 });
 
-streamTest("StreamWriter disposed of in a task that is cancelled is closed at once", async () => {
+resourceTest("StreamWriter disposed of in a task that is cancelled is closed at once", async () => {
   const { writer, peer } = await withPeer();
   writer.write(new Uint8Array(20_000_000));
   const task = createTask(writer[Symbol.asyncDispose]());
@@ -424,7 +408,7 @@ streamTest("StreamWriter disposed of in a task that is cancelled is closed at on
   peer.close();
 });
 
-streamTest("StreamWriter refuses what is no Uint8Array, and then writes none of it", async () => {
+resourceTest("StreamWriter refuses what is no Uint8Array, and then writes none of it", async () => {
   const { writer, peer } = await withPeer();
   assertThrows(() => writer.write("text" as never), TypeError, "new TextEncoder().encode(...)");
   assertThrows(() => writer.write(new ArrayBuffer(1) as never), TypeError, "pass a Uint8Array");
@@ -435,7 +419,7 @@ streamTest("StreamWriter refuses what is no Uint8Array, and then writes none of 
   peer.close();
 });
 
-streamTest("StreamWriter.getExtraInfo() tells the addresses and the socket", async () => {
+resourceTest("StreamWriter.getExtraInfo() tells the addresses and the socket", async () => {
   const { writer, peer } = await withPeer();
   assertEquals(writer.getExtraInfo("peername"), peer.localAddr);
   assertEquals(writer.getExtraInfo("sockname"), peer.remoteAddr);
@@ -445,14 +429,14 @@ streamTest("StreamWriter.getExtraInfo() tells the addresses and the socket", asy
   peer.close();
 });
 
-streamTest("openConnection() rejects where nobody listens", async () => {
+resourceTest("openConnection() rejects where nobody listens", async () => {
   const listener = Deno.listen({ hostname: LOCAL.host, port: 0 });
   const { port } = listener.addr;
   listener.close();
   await assertRejects(async () => await openConnection(LOCAL.host, port), Deno.errors.ConnectionRefused);
 });
 
-streamTest("openConnection() cancelled at any moment leaves no connection", async () => {
+resourceTest("openConnection() cancelled at any moment leaves no connection", async () => {
   using listener = Deno.listen({ hostname: LOCAL.host, port: 0 });
   for (let turns = 0; turns < 60; turns++) {
     const task = createTask(openConnection(LOCAL.host, listener.addr.port));
@@ -468,7 +452,7 @@ streamTest("openConnection() cancelled at any moment leaves no connection", asyn
   await new Promise((resolve) => setTimeout(resolve, 0));
 });
 
-streamTest("openConnection() and startServer() refuse what does not go together, at the call", async () => {
+resourceTest("openConnection() and startServer() refuse what does not go together, at the call", async () => {
   const cases: [() => unknown, new (message: string) => Error, string][] = [
     [() => openConnection("localhost", 1, { limit: 0 }), ValueError, "limit"],
     [() => openConnection("localhost", 1, { serverHostname: "a" }), ValueError, "without ssl"],
@@ -514,7 +498,7 @@ streamTest("openConnection() and startServer() refuse what does not go together,
   await sleep(0);
 });
 
-streamTest("Server.waitClosed() waits until it is closed and all connections are gone, in either order", async () => {
+resourceTest("Server.waitClosed() waits until it is closed and all connections are gone, in either order", async () => {
   const server = await startServer(async (reader) => void await reader.read(), LOCAL);
   const waits = Array.from({ length: 2 }, () => createTask(server.waitClosed()));
   const [reader, writer] = await connectTo(server);
@@ -545,7 +529,7 @@ streamTest("Server.waitClosed() waits until it is closed and all connections are
   left.close();
 });
 
-streamTest("Server.closeClients() sends the rest, abortClients() does not", async (loop) => {
+resourceTest("Server.closeClients() sends the rest, abortClients() does not", async (loop) => {
   for (const method of ["closeClients", "abortClients"] as const) {
     const written = Promise.withResolvers<void>();
     await using server = await startServer((_, writer) => {
@@ -562,7 +546,7 @@ streamTest("Server.closeClients() sends the rest, abortClients() does not", asyn
   assertEquals(loop._resources.size, 0);
 });
 
-streamTest("Server.serveForever() serves until it is cancelled, and closes the server", async () => {
+resourceTest("Server.serveForever() serves until it is cancelled, and closes the server", async () => {
   const server = await startServer(handlers["an async function"]!, { ...LOCAL, startServing: false });
   assertEquals(server.isServing(), false);
   // It can be connected to before.
@@ -581,7 +565,7 @@ streamTest("Server.serveForever() serves until it is cancelled, and closes the s
   await assertRejects(async () => await server.startServing(), RuntimeError, "is closed");
 });
 
-streamTest("Server.close() ends serveForever()", async () => {
+resourceTest("Server.close() ends serveForever()", async () => {
   const server = await startServer(() => {}, LOCAL);
   const serving = createTask(server.serveForever());
   await sleep(0);
@@ -589,7 +573,7 @@ streamTest("Server.close() ends serveForever()", async () => {
   await assertRejects(async () => await serving, CancelledError);
 });
 
-streamTest("Server listens on several addresses, and on none if one of them is taken", async () => {
+resourceTest("Server listens on several addresses, and on none if one of them is taken", async () => {
   const server = await startServer((_, writer) => Promise.resolve(writer.write(bytes("hi"))), {
     host: ["127.0.0.1", "127.0.0.2"],
     backlog: 5,
@@ -672,7 +656,7 @@ Deno.test("run() ends a server that nobody closed", async () => {
 
 // -- Unix sockets
 
-streamTest("startUnixServer() and openUnixConnection() talk over a file", async () => {
+resourceTest("startUnixServer() and openUnixConnection() talk over a file", async () => {
   const directory = await Deno.makeTempDir();
   const path = `${directory}/socket`;
   try {
@@ -693,7 +677,7 @@ streamTest("startUnixServer() and openUnixConnection() talk over a file", async 
   }
 });
 
-streamTest("openUnixConnection() that is cancelled closes the connection when it is there", async () => {
+resourceTest("openUnixConnection() that is cancelled closes the connection when it is there", async () => {
   const directory = await Deno.makeTempDir();
   const listener = Deno.listen({ transport: "unix", path: `${directory}/socket` });
   try {
@@ -710,7 +694,7 @@ streamTest("openUnixConnection() that is cancelled closes the connection when it
   }
 });
 
-streamTest("startUnixServer() replaces a socket that is left over, and nothing else", async () => {
+resourceTest("startUnixServer() replaces a socket that is left over, and nothing else", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const path = `${directory}/socket`;
@@ -729,7 +713,7 @@ streamTest("startUnixServer() replaces a socket that is left over, and nothing e
   }
 });
 
-streamTest("startUnixServer() lets others run while it looks for a socket that is left over", async () => {
+resourceTest("startUnixServer() lets others run while it looks for a socket that is left over", async () => {
   const directory = await Deno.makeTempDir();
   const { statSync, removeSync } = Deno;
   const blocks = () => {
@@ -747,7 +731,7 @@ streamTest("startUnixServer() lets others run while it looks for a socket that i
   }
 });
 
-streamTest(
+resourceTest(
   "startUnixServer() that is cancelled while it removes a socket leaves neither a socket nor a server",
   async () => {
     const directory = await Deno.makeTempDir();
@@ -776,7 +760,7 @@ streamTest(
 const TLS: StartServerOptions = { ...LOCAL, ssl: { cert, key, alpnProtocols: ["echo/1"] } };
 const trusted = { caCerts: [cert] };
 
-streamTest("openConnection() and startServer() encrypt", async () => {
+resourceTest("openConnection() and startServer() encrypt", async () => {
   await using server = await startServer(async (reader, writer) => {
     const data = await reader.readexactly(3_000_000);
     writer.write(data);
@@ -799,14 +783,14 @@ streamTest("openConnection() and startServer() encrypt", async () => {
   assertEquals(writer.isClosing(), true);
 });
 
-streamTest("openConnection() takes the certificate of a client along", async () => {
+resourceTest("openConnection() takes the certificate of a client along", async () => {
   await using server = await startServer((_, writer) => Promise.resolve(writer.write(bytes("hi"))), TLS);
   const [reader, writer] = await connectTo(server, { ssl: { ...trusted, cert, key } });
   assertEquals(text(await reader.read()), "hi");
   writer.close();
 });
 
-streamTest("openConnection() rejects a certificate that it does not know, or of another name", async () => {
+resourceTest("openConnection() rejects a certificate that it does not know, or of another name", async () => {
   let called = 0;
   await using server = await startServer(() => called++, TLS);
   await assertRejects(async () => await connectTo(server, { ssl: true }), Deno.errors.InvalidData);
@@ -820,7 +804,7 @@ streamTest("openConnection() rejects a certificate that it does not know, or of 
   assertEquals(called, 0);
 });
 
-streamTest("openConnection() gives a handshake up that takes too long, or is cancelled", async () => {
+resourceTest("openConnection() gives a handshake up that takes too long, or is cancelled", async () => {
   using listener = Deno.listen({ hostname: LOCAL.host, port: 0 });
   const connect = (sslHandshakeTimeout: number | null) =>
     openConnection(LOCAL.host, listener.addr.port, { ssl: trusted, sslHandshakeTimeout });
@@ -849,7 +833,7 @@ async function upgradingServer(greeting: string, tls: Server): Promise<{ port: n
   return await Promise.resolve({ port: listener.addr.port, ended: serve() });
 }
 
-streamTest("StreamWriter.startTls() goes on in TLS with the same streams", async () => {
+resourceTest("StreamWriter.startTls() goes on in TLS with the same streams", async () => {
   await using tls = await startServer(handlers["an async function"]!, TLS);
   const { port, ended } = await upgradingServer("ready\n", tls);
   const [reader, writer] = await openConnection(LOCAL.host, port, { upgradable: true });
@@ -875,7 +859,7 @@ streamTest("StreamWriter.startTls() goes on in TLS with the same streams", async
   await ended;
 });
 
-streamTest("StreamWriter.startTls() refuses what came unencrypted and what Deno cannot do", async () => {
+resourceTest("StreamWriter.startTls() refuses what came unencrypted and what Deno cannot do", async () => {
   const plain = await withPeer();
   await assertRejects(async () => await plain.writer.startTls(), RuntimeError, "upgradable: true");
   plain.writer.close();
@@ -897,7 +881,7 @@ streamTest("StreamWriter.startTls() refuses what came unencrypted and what Deno 
   peer.close();
 });
 
-streamTest("StreamWriter.startTls() on a connection that is closed meanwhile leaves nothing behind", async () => {
+resourceTest("StreamWriter.startTls() on a connection that is closed meanwhile leaves nothing behind", async () => {
   for (let turns = 0; turns < 20; turns++) {
     const { writer, peer } = await withPeer({ upgradable: true });
     const starting = createTask(writer.startTls());

@@ -6,7 +6,7 @@ import {
   createSubprocessShell,
   createTask,
   DEVNULL,
-  EventLoop,
+  type EventLoop,
   gather,
   LimitOverrunError,
   moveOnAfter,
@@ -20,7 +20,7 @@ import {
   TimeoutError,
   ValueError,
 } from "../../lib/asyncio/mod.ts";
-import { bytes, loopTest, reportsOf, runProgram, text } from "./_helpers.ts";
+import { bytes, loopTest, resourceTest, runProgram, text } from "./_helpers.ts";
 
 // On Windows there is neither `sh` nor `cat`.
 const ignore = Deno.build.os === "windows";
@@ -30,21 +30,7 @@ const READY = "echo ready; exec cat > /dev/null";
 
 /** A test in a task on a loop of the real clock, after which no process, pipe or task may be left. */
 function processTest(name: string, body: (loop: EventLoop) => Awaitable<unknown>): void {
-  Deno.test({
-    name,
-    ignore,
-    fn: async () => {
-      const loop = new EventLoop();
-      const reports = reportsOf(loop);
-      try {
-        await loop.runUntilComplete(() => body(loop) as PromiseLike<unknown>);
-        assertEquals([loop._resources.size, [...loop._tasks()].length], [0, 0]);
-      } finally {
-        loop.close();
-      }
-      assertEquals(reports.map((report) => `${report.message} ${report.exception}`), []);
-    },
-  });
+  resourceTest(name, body, { ignore });
 }
 
 /** Whether there is a process of that number, ended ones that nobody waited for included. */
