@@ -13,7 +13,7 @@
 
 import { after } from "../_after.ts";
 import { toMilliseconds } from "../_duration.ts";
-import { type BrokenExecutorError, QueueFullError, RuntimeError, TimeoutError } from "./errors.ts";
+import { type BrokenExecutorError, CancelledError, QueueFullError, RuntimeError, TimeoutError } from "./errors.ts";
 import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
@@ -25,7 +25,7 @@ import type { PoolSettings } from "./_pool_settings.ts";
 import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { PoolWorker } from "./_pool_worker.ts";
 import { SignalWatch } from "./_signals.ts";
-import { type CallKind, Task, taskSettings } from "./_task.ts";
+import { type CallKind, Task, type TaskOwner, taskSettings } from "./_task.ts";
 import { TaskQueue } from "./_task_queue.ts";
 import type { TransportEvents, TransportExit } from "./_transport.ts";
 import { crashError, endingOf, wantsRetry } from "./_worker_crash.ts";
@@ -57,6 +57,8 @@ export class Pool {
   readonly #retired = new Set<PoolWorker>();
   /** How many tasks, and calls of `warmUp()`, have not ended. */
   #pending = 0;
+  /** How many of them are streams that wait for their readers. */
+  #stalled = 0;
   /** How many of the tasks in the queue are over. */
   #stale = 0;
   readonly #counters = new PoolCounters();
@@ -103,7 +105,7 @@ export class Pool {
     signal?.throwIfAborted();
     const { onFull, maxQueue, name } = this.#settings;
     const ref = functionRef(fn);
-    const task = new Task(taskSettings(ref, options, this.#settings, kind), args, this.#onCancel);
+    const task = new Task(taskSettings(ref, options, this.#settings, kind), args, this.#owner);
     if (onFull === "reject" && !this.#admission.isGranted && this.#isFull()) {
       throw new QueueFullError(
         `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
@@ -176,7 +178,7 @@ export class Pool {
 
   /** As `PoolExecutor.statistics`. */
   statistics(): PoolStatistics {
-    return this.#counters.statistics(this.#workers, this.#retired, this.#queue.length - this.#stale);
+    return this.#counters.statistics(this.#workers, this.#retired);
   }
 
   /** As `PoolExecutor.workers`. */
@@ -193,13 +195,15 @@ export class Pool {
   }
 
   /** Lets a stream send so many values more. */
-  grant({ worker, seq }: Task, count: number): void {
-    worker?.transport.grant(seq, count);
+  grant(task: Task, count: number): void {
+    task.worker?.transport.grant(task.seq, count);
+    this.#setStalled(task, false);
   }
 
   /** Asks the generator of a stream to return. */
-  stopStream({ worker, seq }: Task): void {
-    worker?.transport.stopStream(seq);
+  stopStream(task: Task): void {
+    task.worker?.transport.stopStream(task.seq);
+    this.#setStalled(task, false);
   }
 
   /** As `Executor.shutdown`. */
@@ -244,6 +248,13 @@ export class Pool {
     for (const worker of this.#workers) {
       if (this.#settings.revokesAtOnce) { for (const task of worker.tasks()) task.cancel(); }
       else if (worker.count > 1) this.#takeBack(worker);
+    }
+    for (const worker of [...this.#workers, ...this.#retired]) {
+      const task = worker.oldest();
+      // Nobody may ever read on.
+      if (task?.settings.stream === undefined || task.done()) continue;
+      task.cut = true;
+      this.stopStream(task);
     }
   }
 
@@ -407,7 +418,10 @@ export class Pool {
       },
       succeeded: (seq, duration, value) => {
         const task = this.#settle(worker, seq, duration);
-        if (task !== undefined) this.#succeed(worker, task, value);
+        if (task === undefined) return;
+        // A reader must not take what was cut short for the whole.
+        if (task.cut && value === true) this.#fail(worker, task, new CancelledError("The pool was shut down"));
+        else this.#succeed(worker, task, task.settings.stream === undefined ? value : undefined);
       },
       failed: (seq, duration, error) => {
         const task = this.#settle(worker, seq, duration);
@@ -421,7 +435,7 @@ export class Pool {
         const task = worker.speaker(seq);
         if (task.done()) return;
         if (task.settings.stream === undefined) throw new TypeError("a value of a call that is no stream");
-        task.settings.stream.push(value);
+        if (task.settings.stream.push(value)) this.#setStalled(task, true);
       },
       large: () => {
         this.#takeBack(worker);
@@ -453,6 +467,8 @@ export class Pool {
     worker.stopTimer = after(
       startTimeout,
       () => worker.transport.kill("SIGKILL", `did not start within ${startTimeout} ms`),
+      // Who waits for it holds the worker.
+      { ref: false },
     );
     return true;
   }
@@ -538,17 +554,18 @@ export class Pool {
     const running = tasks.filter((task) => worker.mayHaveStarted(task) || task.settings.transfer.length > 0);
     worker.release(tasks.map((task) => task.seq));
     const ending = endingOf(worker, exit);
+    const breaks = !expected && this.#settings.onWorkerExit === "break";
     for (const task of running) {
       if (task.done()) continue;
       const error = crashError(ending, exit, task);
-      if (!this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
+      if (breaks || !this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
     }
     if (!expected) {
       this.#counters.workersCrashed++;
       if (this.#pending === 0) this.#wary = true;
     }
     this.#observer.workerExited(worker, exit, !expected);
-    if (!expected && this.#settings.onWorkerExit === "break") this.#break(ending.whole, exit.cause);
+    if (breaks) this.#break(ending.whole, exit.cause);
     if (!worker.ready && !expected && ++this.#failedStarts === MAX_FAILED_STARTS) {
       const count = `the ${MAX_FAILED_STARTS}rd in a row that died while it started`;
       this.#break(`${ending.short}, ${count}${ending.words}`, exit.cause);
@@ -575,15 +592,20 @@ export class Pool {
 
   // -- Tasks
 
-  readonly #onCancel = (task: Task, worker: PoolWorker | undefined): void => {
-    this.#counters.cancelled++;
-    if (task.queued) this.#stale++;
-    this.#over(undefined, task, "cancelled");
-    if (task.queued) return this.#dropStale();
-    task.setRunningOrNotifyCancel();
-    if (worker !== undefined) this.#watchTime(worker);
-    // The worker that had it may have nothing to do now.
-    this.#dispatchSoon();
+  readonly #owner: TaskOwner = {
+    // As everywhere before the callbacks of the future, which may look at the statistics.
+    cancelling: (task) => {
+      this.#counters.cancelled++;
+      if (task.queued) this.#stale++;
+    },
+    cancelled: (task, worker) => {
+      this.#over(undefined, task, "cancelled");
+      if (task.queued) return this.#dropStale();
+      task.setRunningOrNotifyCancel();
+      if (worker !== undefined) this.#watchTime(worker);
+      // The worker that had it may have nothing to do now.
+      this.#dispatchSoon();
+    },
   };
 
   /** Keeps what was cancelled in the queue from being more than what was not. */
@@ -596,7 +618,6 @@ export class Pool {
   }
 
   #succeed(worker: PoolWorker, task: Task, value: unknown): void {
-    // Before the callbacks of the future, which may look at the statistics; here as below.
     this.#counters.completed++;
     task.setResult(value);
     this.#over(worker, task, "completed");
@@ -616,17 +637,35 @@ export class Pool {
     task.args = [];
     task.context = undefined;
     if (signal !== undefined) this.#signals.unlisten(signal, task);
+    this.#setStalled(task, false);
     if (this.#observer.seesTasks) this.#observer.ended(worker, task, outcome);
     this.#letGo();
   }
 
   /** Keeps the program alive. */
   #hold(): void {
-    if (++this.#pending === 1) this.#setRef(true);
+    if (++this.#pending === this.#stalled + 1) this.#setRef(true);
+  }
+
+  /** Takes note that a stream waits for its reader, or no longer. One that does keeps nothing alive. */
+  #setStalled(task: Task, stalled: boolean): void {
+    if (task.stalled === stalled) return;
+    task.stalled = stalled;
+    this.#stalled += stalled ? 1 : -1;
+    if (this.#onlyStalled) this.#setRef(false);
+    else if (!stalled && this.#pending === this.#stalled + 1) this.#setRef(true);
+  }
+
+  /** Whether all that has not ended waits for somebody to read on; but who shuts down waits for the end of it. */
+  get #onlyStalled(): boolean {
+    return this.#stalled > 0 && this.#stalled === this.#pending && !this.#shutDown;
   }
 
   #letGo(): void {
-    if (--this.#pending > 0) return;
+    if (--this.#pending > 0) {
+      if (this.#onlyStalled) this.#setRef(false);
+      return;
+    }
     this.#stuckWatch.stop();
     if (!this.#shutDown) this.#setRef(false);
     this.#endIfDone();
@@ -681,7 +720,7 @@ export class Pool {
     const error = new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`);
     if (!this.#mayRetry(task, error)) return this.#abandon(task, error);
     if (!worker.revoke(task)) {
-      const standIn = new Task(task.settings, [], () => {});
+      const standIn = new Task(task.settings, []);
       standIn.setException(error);
       worker.replace(task, standIn);
       this.#stop(worker, standIn);

@@ -20,20 +20,17 @@ export class PoolCounters {
   readonly waitTime: Histogram = new Histogram();
   readonly runTime: Histogram = new Histogram();
 
-  /** The figures of a pool with these workers, and so many calls in its queue. */
-  statistics(workers: ReadonlySet<PoolWorker>, retired: ReadonlySet<PoolWorker>, queued: number): PoolStatistics {
+  /** The figures of a pool with these workers. */
+  statistics(workers: ReadonlySet<PoolWorker>, retired: ReadonlySet<PoolWorker>): PoolStatistics {
     let starting = 0;
     let idle = 0;
     let running = 0;
-    let held = 0;
     for (const worker of workers) {
       if (!worker.ready) starting++;
       else if (worker.count === 0) idle++;
     }
-    for (const worker of [...workers, ...retired]) {
-      held += worker.tasks().filter((task) => !task.done()).length;
-      if (worker.oldest()?.done() === false) running++;
-    }
+    for (const worker of [...workers, ...retired]) if (worker.oldest()?.done() === false) running++;
+    const { submitted, completed, failed, crashed, cancelled } = this;
     return {
       workers: workers.size,
       starting,
@@ -41,7 +38,8 @@ export class PoolCounters {
       busy: workers.size - starting - idle,
       retired: retired.size,
       ...this,
-      queued: queued + held - running,
+      // Also what is between two places at this moment: who asks may be told of the outcome of another call.
+      queued: submitted - completed - failed - crashed - cancelled - running,
       running,
       waitTime: this.waitTime.clone(),
       runTime: this.runTime.clone(),

@@ -37,9 +37,18 @@ export interface StreamSink {
   /**
    * Takes the next value.
    *
+   * @returns Whether it was the last one that the call may send: it waits for its reader now.
    * @throws {TypeError} If the call may send no more.
    */
-  push(value: unknown): void;
+  push(value: unknown): boolean;
+}
+
+/** Who is told of the cancellation of a call. */
+export interface TaskOwner {
+  /** It is being cancelled: before anybody else is told. */
+  cancelling(task: Task): void;
+  /** It was cancelled, and a worker had it, or none. */
+  cancelled(task: Task, worker: PoolWorker | undefined): void;
 }
 
 /** What a call is beside a plain one. */
@@ -92,6 +101,10 @@ export class Task extends Future<unknown> {
   submittedAt = 0;
   /** How often it has run. */
   attempts = 1;
+  /** Whether it is a stream that waits for its reader. */
+  stalled = false;
+  /** Whether it is a stream that the pool has asked to end. */
+  cut = false;
   /** Whether its start was told to those who listen. */
   announced = false;
 
@@ -100,18 +113,13 @@ export class Task extends Future<unknown> {
   /** What goes along beside the arguments; dropped with them. */
   context: Readonly<Record<string, unknown>> | undefined;
 
-  readonly #onCancel: (task: Task, worker: PoolWorker | undefined) => void;
+  readonly #owner: TaskOwner | undefined;
 
-  /** `onCancel` is told of a cancellation, and of the worker that had the call. */
-  constructor(
-    settings: TaskSettings,
-    args: readonly unknown[],
-    onCancel: (task: Task, worker: PoolWorker | undefined) => void,
-  ) {
+  constructor(settings: TaskSettings, args: readonly unknown[], owner?: TaskOwner) {
     super();
     this.settings = settings;
     this.args = args;
-    this.#onCancel = onCancel;
+    this.#owner = owner;
   }
 
   /** How long the call is expected to take; `Infinity` if nobody knows. */
@@ -134,8 +142,9 @@ export class Task extends Future<unknown> {
     // What a worker has may be running: it is asked, over shared memory where there is some.
     const { worker } = this;
     if (worker !== undefined && !worker.revoke(this)) return false;
+    this.#owner?.cancelling(this);
     super.cancel();
-    this.#onCancel(this, worker);
+    this.#owner?.cancelled(this, worker);
     return true;
   }
 

@@ -99,6 +99,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   let startedAt = 0;
   /** The last call that sent a message before its outcome. */
   let spoke = -1;
+  /** For how long a stream may go on without a look at what the parent says, in milliseconds. */
+  const DEAF_FOR = 20;
   /** The calls that are streams. */
   const streams = new Map<number, Stream>();
   let maxMemory = Infinity;
@@ -129,6 +131,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, taskContext, reportProgress };
 
   const { exit, memoryUsage } = Deno;
+  const { setTimeout } = globalThis; // a task may replace it
   Object.defineProperty(Deno, "exit", {
     value: (code?: number) => {
       link.send(["exit", code ?? Deno.exitCode]);
@@ -270,29 +273,41 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     }
   }
 
-  /** Sends what a generator yields, no more at a time than its reader asked for. */
-  async function runStream(seq: number, name: string, stream: Stream, source: unknown): Promise<void> {
+  /**
+   * Sends what a generator yields, no more at a time than its reader asked for.
+   *
+   * @returns Whether it was cut short.
+   */
+  async function runStream(seq: number, name: string, stream: Stream, source: unknown): Promise<boolean> {
     const iterable = Object(source) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
     const iterator = iterable[Symbol.asyncIterator]?.() ?? iterable[Symbol.iterator]?.();
     if (iterator === undefined) {
       throw new TypeError(`Cannot stream ${name}: it returned ${Deno.inspect(source, { depth: 0 })}, not an iterable`);
     }
+    const isAsync = iterable[Symbol.asyncIterator] !== undefined;
     spoke = seq;
+    let heardAt = performance.now();
     while (true) {
       if (stream.stopped || isAbandoned()) {
         await iterator.return?.();
-        return;
+        return true;
       }
       if (stream.credit === 0) {
         await new Promise<void>((resolve) => stream.wake = resolve);
+        heardAt = performance.now();
         continue;
       }
       const { done, value } = await iterator.next();
-      if (done) return;
+      if (done) return false;
+      // A generator that only computes lets no message in, and so would not hear that its reader has left.
+      if (performance.now() - heardAt > DEAF_FOR) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        heardAt = performance.now();
+      }
       if (stream.stopped || isAbandoned()) continue;
       stream.credit--;
       try {
-        sendValue("yield", seq, value, name);
+        sendValue("yield", seq, isAsync ? value : await value, name);
       } catch (error) {
         await iterator.return?.();
         throw error;

@@ -90,7 +90,8 @@ export interface ShutdownOptions {
    */
   wait?: boolean | undefined;
   /**
-   * Whether calls that have not started are cancelled.
+   * Whether calls that have not started are cancelled. Streams of a pool that have started end at their next `yield`,
+   * and throw {@linkcode CancelledError} at their readers.
    * @default {false}
    */
   cancelFutures?: boolean | undefined;

@@ -92,6 +92,9 @@ export abstract class PoolExecutor extends Executor {
    * If the reader leaves, the generator returns at its next `yield`, and runs its `finally` blocks. What it throws, the
    * iteration throws. It is not run again when its worker dies.
    *
+   * `shutdown()` waits for the end of the stream as for any call, so read it to the end, leave it (`break`, `return()`,
+   * `await using`), or shut down with `cancelFutures`. While it waits for its reader it does not keep the program alive.
+   *
    * @typeParam A The types of the arguments.
    * @typeParam T The type of the values.
    * @param fn A generator function, or any other that returns an iterable.
@@ -210,7 +213,8 @@ export abstract class PoolExecutor extends Executor {
   }
 
   /**
-   * Listens to what happens in the pool. A pool that nobody listens to makes no events.
+   * Listens to what happens in the pool. A pool that nobody listens to makes no events. As with any event target, what a
+   * listener throws is reported as an uncaught error, which ends the program unless somebody handles it.
    *
    * @typeParam K The name of the event.
    * @param type The event; see {@linkcode PoolEventMap}.

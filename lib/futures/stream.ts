@@ -48,9 +48,10 @@ export class TaskStream<T> implements AsyncIterableIterator<T, void, void>, Asyn
       },
       push: (value) => {
         if (this.#credit-- <= 0) throw new TypeError("more values of a stream than it was asked for");
-        if (this.#ended) return;
+        if (this.#ended) return false;
         this.#values.push(value as T);
         this.#wake?.();
+        return this.#credit === 0;
       },
     });
     observe(this.#task, () => this.#wake?.());

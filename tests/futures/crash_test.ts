@@ -79,6 +79,16 @@ forEachPool("submit() survives many crashes in a row", async (kind) => {
   assertEquals(await pool.submit((n: number) => n, 9), 9);
 });
 
+forEachPool(`submitWith() with retries on a pool with onWorkerExit "break" runs nothing again`, async (kind) => {
+  const pool = kind.create({ maxWorkers: 1, onWorkerExit: "break", retries: 3 });
+  const crashing = pool.submit(() => Deno.exit(3));
+  assertInstanceOf(await crashing.exception(), WorkerCrashedError);
+  assertThrows(() => pool.submit(() => 1), kind.Broken);
+  const { retried, crashed } = pool.statistics();
+  assertEquals([retried, crashed], [0, 1]);
+  await pool.shutdown();
+});
+
 forEachPool(`submit() on a pool with onWorkerExit "break" fails all others when a worker dies`, async (kind) => {
   using gate = new Gate();
   const pool = kind.create({ maxWorkers: 1, onWorkerExit: "break" });

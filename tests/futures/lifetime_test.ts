@@ -47,6 +47,21 @@ for (const kind of ["thread", "process"]) {
     assertEquals([code, signal], [0, null]);
   });
 
+  Deno.test(`${name}() with a startTimeout lets the program end while a worker starts that nobody needs`, async () => {
+    const { code, signal } = await script("start time");
+    assertEquals([code, signal], [0, null]);
+  });
+
+  Deno.test(`${name}.stream() that waits for its reader does not keep the program alive`, async () => {
+    const { code, signal, stdout } = await script("stream nobody reads on");
+    assertEquals([code, signal, stdout], [0, null, "0\n"]);
+  });
+
+  Deno.test(`${name}.stream() that waits for its reader goes on when that comes back`, async () => {
+    const { code, signal, stdout } = await script("stream read late");
+    assertEquals([code, signal, stdout], [0, null, "0\n[ 1, 2, 3, 4 ]\n"]);
+  });
+
   Deno.test(`${name}.submitWith() that gave up a loop without end lets the program end`, async () => {
     const { code, signal, stdout } = await script("given up");
     assertEquals([code, signal, stdout], [0, null, "TimeoutError\n2\n"]);

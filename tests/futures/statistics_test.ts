@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Histogram, type PoolStatistics, type WorkerInfo } from "../../lib/futures/mod.ts";
-import { assertAddsUp, forEachPool, Gate, hold, makeFresh, poolTest, until } from "./_helpers.ts";
+import {
+  type Future,
+  Histogram,
+  type PoolStatistics,
+  WorkerCrashedError,
+  type WorkerInfo,
+} from "../../lib/futures/mod.ts";
+import { assertAddsUp, forEachPool, Gate, hold, makeFresh, makeQuick, poolTest, until } from "./_helpers.ts";
 
 /** The counts that are not 0. */
 function counts(statistics: PoolStatistics): Record<string, number> {
@@ -62,7 +68,8 @@ forEachPool("statistics() adds up in the callbacks of thousands of calls", async
   for (const [n, future] of futures.entries()) {
     if (n % 50 === 0) {
       future.addDoneCallback(() => {
-        assertAddsUp(pool.statistics());
+        const { completed, failed, cancelled } = assertAddsUp(pool.statistics());
+        assertEquals(completed + failed + cancelled, futures.filter((future) => future.done()).length);
         checked++;
       });
     }
@@ -73,6 +80,47 @@ forEachPool("statistics() adds up in the callbacks of thousands of calls", async
   const { completed, failed, cancelled } = assertAddsUp(pool.statistics());
   assertEquals(completed + failed + cancelled, 3000);
   assert(completed > 2000 && cancelled > 0 && failed > 0);
+});
+
+forEachPool("statistics() counts a call before the callbacks of its future, however it ended", async (kind) => {
+  using gate = new Gate();
+  await using pool = kind.create({
+    maxWorkers: 1,
+    retryOn: (error) => look() && !(error instanceof WorkerCrashedError),
+  });
+  const futures: Future<unknown>[] = [];
+  let looks = 0;
+  const look = (): boolean => {
+    const { queued, running, crashed, failed, cancelled, completed } = assertAddsUp(pool.statistics());
+    assertEquals(completed + failed + crashed + cancelled, futures.filter((future) => future.done()).length);
+    assertEquals(queued + running, futures.filter((future) => !future.done()).length);
+    looks++;
+    return true;
+  };
+  const quick = (n: number) => n === 0 ? Deno.exit(1) : n;
+  await makeQuick(quick, () => {
+    const future = pool.submit(quick, 1);
+    futures.push(future);
+    return future;
+  });
+  const held = pool.submit(hold, gate.port, 0);
+  futures.push(held);
+  await gate.started(0);
+  // Handed ahead together: the first one kills the worker, and the rest goes to the next one.
+  for (const n of [1, 0, 2, 3, 4, 5]) futures.push(pool.submit(quick, n));
+  const throws = pool.submitWith({ retries: 2 }, () => {
+    throw new Error("x");
+  });
+  futures.push(throws);
+  for (const future of futures) future.addDoneCallback(look);
+  const before = looks;
+  futures.at(-2)!.cancel();
+  assertEquals(looks, before + 1);
+  await gate.open(0);
+  await Promise.allSettled(futures);
+  assert(looks >= before + 10);
+  const { crashed, cancelled, failed, retried } = pool.statistics();
+  assertEquals([crashed, cancelled, failed, retried], [1, 1, 1, 2]);
 });
 
 forEachPool("statistics() adds up after killing, shutting down with cancelFutures, and breaking", async (kind) => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
+  CancelledError,
   NotCloneableError,
   reportProgress,
   ThreadPoolExecutor,
@@ -213,6 +214,62 @@ forEachPool("streamWith() with timeout ends a generator that waits for its reade
   }, TimeoutError);
   assertEquals(await pool.submit((x: number) => x, 1), 1);
   await until(() => pool.statistics().retired === 0);
+});
+
+forEachPool("stream() that is left ends at its next yield, though it may send more and never waits", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const stream = pool.streamWith({ buffersize: 1000 }, function* () {
+    const counter = globalThis as { steps?: number };
+    counter.steps = 0;
+    for (let n = 0;; n++) {
+      counter.steps++;
+      for (const end = performance.now() + 10; performance.now() < end;);
+      yield n;
+    }
+  });
+  assertEquals((await stream.next()).value, 0);
+  await stream.return();
+  const steps = await pool.submit(() => (globalThis as { steps?: number }).steps!);
+  assert(steps < 500, `it took ${steps} steps more`);
+});
+
+forEachPool("stream() awaits the promises that a plain generator yields, as for await does", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const promises = function* (last: string) {
+    try {
+      yield Promise.resolve(1);
+      yield 2;
+      yield last === "rejects" ? Promise.reject(new RangeError("of a promise")) : Promise.resolve(3);
+      yield 4;
+    } finally {
+      (globalThis as { mark?: string }).mark = last;
+    }
+  };
+  assertEquals(await Array.fromAsync(pool.stream(promises, "resolves")), [1, 2, 3, 4]);
+  await assertRejects(() => Array.fromAsync(pool.stream(promises, "rejects")), RangeError, "of a promise");
+  assertEquals(await pool.submit(() => (globalThis as { mark?: string }).mark), "rejects");
+});
+
+forEachPool("stream() that nobody reads on is ended by shutdown() with cancelFutures, and says so", async (kind) => {
+  const directory = await Deno.makeTempDir();
+  const pool = kind.create({ maxWorkers: 2, ...(kind.isProcess ? { permissions: { write: [directory] } } : {}) });
+  const stream = pool.streamWith({ buffersize: 2 }, function* (file: string) {
+    try {
+      for (let n = 0;; n++) yield n;
+    } finally {
+      Deno.writeTextFileSync(file, "finally");
+    }
+  }, `${directory}/mark`);
+  const whole = pool.stream(() => [1, 2, 3]);
+  assertEquals((await stream.next()).value, 0);
+  await whole.future;
+  await pool.shutdown({ cancelFutures: true });
+  assertEquals(await Deno.readTextFile(`${directory}/mark`), "finally");
+  await assertRejects(() => Array.fromAsync(stream), CancelledError);
+  assertEquals(await Array.fromAsync(whole), [1, 2, 3]);
+  const { completed, failed } = assertAddsUp(pool.statistics());
+  assertEquals([completed, failed], [1, 1]);
+  await Deno.remove(directory, { recursive: true });
 });
 
 // -- Progress

@@ -22,7 +22,6 @@ function makeTask(priority = 0, group?: unknown): Task {
       stream: undefined,
     },
     [],
-    () => {},
   );
 }
 
