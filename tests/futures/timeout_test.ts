@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEqua
 import {
   checkCancelled,
   ProcessPoolExecutor,
+  reportProgress,
   taskSignal,
   ThreadPoolExecutor,
   TimeoutError,
@@ -213,10 +214,12 @@ poolTest("ProcessPoolExecutor.submitWith() with a signal kills a loop without en
   await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
   const before = await pool.submit(() => Deno.pid);
   const controller = new AbortController();
-  const future = pool.submitWith({ signal: controller.signal }, () => {
+  const started = Promise.withResolvers<unknown>();
+  const future = pool.submitWith({ signal: controller.signal, onProgress: started.resolve }, () => {
+    reportProgress("started");
     while (true);
   });
-  while (!future.running()) await new Promise((resolve) => setTimeout(resolve));
+  await started.promise;
   controller.abort("why");
   assertEquals(await future.exception(), "why");
   assert(before !== await pool.submit(() => Deno.pid));
