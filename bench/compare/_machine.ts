@@ -9,6 +9,8 @@ export interface Equipment {
   readonly versions: ReadonlyMap<string, string>;
   /** Why something cannot be used. */
   readonly missing: ReadonlyMap<string, string>;
+  /** The interpreters: the one for Python itself, and by its name the one that has a module. */
+  readonly pythons: ReadonlyMap<string, string>;
 }
 
 async function output(command: string, ...args: string[]): Promise<string> {
@@ -18,10 +20,14 @@ async function output(command: string, ...args: string[]): Promise<string> {
   return text;
 }
 
-/** Installs the npm packages, and looks for what else the contestants need. */
-export async function equip(contestants: readonly Contestant[], python: string): Promise<Equipment> {
+/**
+ * Installs the npm packages, and looks for what else the contestants need. A module of Python may be in any of the
+ * interpreters.
+ */
+export async function equip(contestants: readonly Contestant[], interpreters: readonly string[]): Promise<Equipment> {
   const versions = new Map([["deno", `${Deno.version.deno} (V8 ${Deno.version.v8})`]]);
   const missing = new Map<string, string>();
+  const pythons = new Map([["python", interpreters[0]!]]);
 
   async function look(name: string, find: () => Promise<string>): Promise<void> {
     try {
@@ -32,27 +38,46 @@ export async function equip(contestants: readonly Contestant[], python: string):
     }
   }
 
+  async function lookForModule(name: string): Promise<string> {
+    let reason: unknown = new Deno.errors.NotFound();
+    for (const python of interpreters) {
+      try {
+        const [interpreter, version] = (await output(python, "python/probe.py", name)).split(" ");
+        pythons.set(name, python);
+        return `${version} (CPython ${interpreter})`;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) reason = error;
+      }
+    }
+    throw reason;
+  }
+
   const manifest = JSON.parse(await Deno.readTextFile(new URL("package.json", folder)));
   let installed: Promise<string> | undefined;
   for (const { runtime, packages } of contestants) {
     for (const name of packages) {
       if (versions.has(name) || missing.has(name)) continue;
       await look(name, async () => {
-        if (runtime === "python") return (await output(python, "python/probe.py", name)).split(" ")[1]!;
+        if (runtime === "python") return await lookForModule(name);
         await (installed ??= output(Deno.execPath(), "install", "--frozen", "--quiet"));
         return manifest.dependencies[name];
       });
     }
     if (versions.has(runtime) || missing.has(runtime)) continue;
     await look(runtime, async () => {
-      if (runtime === "python") return (await output(python, "python/probe.py")).split(" ")[0]!;
+      if (runtime === "python") return (await output(interpreters[0]!, "python/probe.py")).split(" ")[0]!;
       // Where there is no Node, Deno starts itself in its place.
       const version = /^v(\d\S*)$/.exec(await output("node", "--version"))?.[1];
       if (version === undefined) throw new Deno.errors.NotFound();
       return version;
     });
   }
-  return { versions, missing };
+  return { versions, missing, pythons };
+}
+
+/** The interpreter for a contestant, if it is one of Python. */
+export function pythonOf({ runtime, packages }: Contestant, { pythons }: Equipment): string {
+  return pythons.get(packages[0] ?? runtime) ?? "python3";
 }
 
 /** Why a contestant cannot take part, if it cannot. */

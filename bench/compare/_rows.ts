@@ -52,7 +52,7 @@ const loop = (id: string, name: string, request: Request, more: Partial<Row> = {
 });
 
 const MEBIBYTE = 2 ** 20;
-const latency: Request = { row: "latency", n: 100, units: 3 };
+const latency: Request = { row: "latency", n: 100, units: 6 };
 
 /** All of them, in the order in which they run and are shown. */
 export const rows: readonly Row[] = [
@@ -65,7 +65,7 @@ export const rows: readonly Row[] = [
   }),
   pool("first", "from `new` to the first result", time, { row: "first" }),
   pool("equal", "speed-up of 16 equal tasks", times, { row: "speedup", units: Array(16).fill(1) }),
-  pool("unequal", "speed-up of tasks of 80 ms and 8 times 10 ms", times, {
+  pool("unequal", "speed-up of tasks of 40 ms and 8 times 5 ms", times, {
     row: "speedup",
     units: [8, 1, 1, 1, 1, 1, 1, 1, 1],
   }),
@@ -152,7 +152,7 @@ const tasks = (id: string, name: string, request: (size: number) => Request, mor
 
 const workers = (kind: "threads" | "processes"): Scale => ({
   id: `workers-${kind}`,
-  name: `start of ${kind}, each with a task of 10 ms`,
+  name: `start of ${kind}, each with a task of 5 ms`,
   of: "workers",
   unit: time,
   contestant: `skein-${kind}`,

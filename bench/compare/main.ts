@@ -7,7 +7,8 @@
  * - `--rows=burst,first`, `--peers=piscina,native`: these only, by their ids in `_rows.ts` and `_contestants.ts`. Skein
  *   always takes part.
  * - `--quick`: one round, and for the growth only a tenth of the largest sizes.
- * - `--python=python3.13`: the interpreter; `python3` by default, or what PYTHON says.
+ * - `--python=python3.13,/usr/bin/python3`: the interpreter, and others in which uvloop is looked for. By default what
+ *   PYTHON says, or `python3` and that of the system, which has Debian's `python3-uvloop`.
  * - `--output=folder`: where to write, in place of `bench/results/`. With `--rows`, `--peers` or `--quick` nothing is
  *   written without it, since a part would take the place of the whole.
  *
@@ -16,7 +17,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { type Contestant, contestants } from "./_contestants.ts";
-import { equip, type Equipment, machine, reasonToSkip } from "./_machine.ts";
+import { equip, type Equipment, machine, pythonOf, reasonToSkip } from "./_machine.ts";
 import { Program } from "./_program.ts";
 import {
   comparisonReport,
@@ -56,7 +57,7 @@ const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
 if (!Number.isInteger(rounds) || rounds < 1) {
   throw new TypeError(`Cannot run ${options.rounds} rounds: pass a whole number`);
 }
-const python = options.python ?? Deno.env.get("PYTHON") ?? "python3";
+const interpreters = (options.python ?? Deno.env.get("PYTHON") ?? "python3,/usr/bin/python3").split(",");
 const partial = options.quick || options.rows !== undefined || options.peers !== undefined;
 const output = options.output ?? (partial ? undefined : new URL("../results/", import.meta.url).pathname);
 
@@ -81,7 +82,7 @@ const say = (text: string): void => console.log(text);
 const started = performance.now();
 const elapsed = (): string => `${((performance.now() - started) / 1000).toFixed(0)} s`;
 
-const equipment: Equipment = await equip(taking, python);
+const equipment: Equipment = await equip(taking, interpreters);
 const header: Header = {
   date: new Date().toISOString().slice(0, 16).replace("T", " ") + " UTC",
   machine: await machine(),
@@ -110,7 +111,9 @@ async function compare(section: Section): Promise<void> {
   header.loads = [Deno.loadavg()[0]!];
   for (const [i, group] of requests.entries()) {
     const [row] = group as [Row];
-    const runs = present.filter(({ except }) => !except?.includes(row.id)).map((each) => new Run(each, row, python));
+    const runs = present.filter(({ except }) => !except?.includes(row.id)).map((each) =>
+      new Run(each, row, pythonOf(each, equipment))
+    );
     const deadline = begin + BUDGET[section] * (i + 1) / requests.length;
     for (let round = 0; round <= (row.once ? 0 : rounds); round++) {
       if (round > LEAST_ROUNDS && performance.now() > deadline) break;
@@ -142,7 +145,7 @@ async function grow(): Promise<void> {
   header.rounds = Math.min(rounds, 3);
   const all = chosen(scales, options.rows);
   for (const id of new Set(scales.map(({ contestant }) => contestant))) {
-    const program = new Program(contestants.find((each) => each.id === id)!, python);
+    const program = new Program(contestants.find((each) => each.id === id)!, interpreters[0]!);
     // Compiled before it is measured.
     const mine = all.filter((scale) => scale.contestant === id);
     for (const scale of mine) await once(program, scale, scale.sizes[scale.sizes.length >> 1]!);

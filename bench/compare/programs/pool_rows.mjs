@@ -8,14 +8,14 @@ import { check, quantile, rate } from "./serve.mjs";
 import { count, touch } from "./tasks.mjs";
 
 /** How long a unit of work for the processor takes. Milliseconds. */
-const UNIT = 10;
+const UNIT = 5;
 
 /** The turns of `count` that take a unit on this machine at this moment. */
 function turnsOfUnit() {
   count(1e6);
   const start = performance.now();
-  count(2e7);
-  return Math.round(2e7 * UNIT / (performance.now() - start));
+  count(1e7);
+  return Math.round(1e7 * UNIT / (performance.now() - start));
 }
 
 /** Plain data of about 85 bytes an item as JSON. */
@@ -118,19 +118,25 @@ export function poolRows(
       return elapsed;
     },
 
+    /**
+     * What it takes here, and in the pool, both without the interruptions of a machine that does other things: the
+     * least of some times by turns.
+     */
     async speedup({ units }) {
       const target = await pool();
       const turns = turnsOfUnit();
       const work = units.map((unit) => unit * turns);
-      let start = performance.now();
-      const expected = work.map(count);
-      const sequential = performance.now() - start;
-      start = performance.now();
-      const results = await Promise.all(
-        work.map((each) => submit(target, "count", each)),
-      );
-      const parallel = performance.now() - start;
-      check(results.every((result, i) => result === expected[i]), "speedup");
+      let sequential = Infinity;
+      let parallel = Infinity;
+      for (let i = 0; i < 3; i++) {
+        let start = performance.now();
+        const expected = work.map(count);
+        sequential = Math.min(sequential, performance.now() - start);
+        start = performance.now();
+        const results = await Promise.all(work.map((each) => submit(target, "count", each)));
+        parallel = Math.min(parallel, performance.now() - start);
+        check(results.every((result, i) => result === expected[i]), "speedup");
+      }
       return sequential / parallel;
     },
 
