@@ -44,33 +44,40 @@ const TITLES = { threads: "Pools of threads", processes: "Pools of processes", l
 type Table = readonly (readonly string[])[];
 
 /** The first line is the head; padded, so that it reads well as text, too. */
-function table(lines: Table): string {
+export function table(lines: Table): string {
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   const text = lines.map((line) => `| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`);
   return [text[0], `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...text.slice(1)].join("\n");
 }
 
-function head({ date, machine, command, rounds, loads, versions }: Header, names: Iterable<string>): string {
+/** When and where. */
+export function headline({ date, machine, loads }: Header): string {
+  return `${date}, ${machine}; load ${loads.map((load) => load.toFixed(1)).join(" to ")}`;
+}
+
+function head(header: Header, names: Iterable<string>): string {
+  const { command, rounds, versions } = header;
   const used = [...new Set(names)].filter((name) => versions.has(name));
   return [
-    `- ${date}, ${machine}; load ${loads.map((load) => load.toFixed(1)).join(" to ")}.`,
+    `- ${headline(header)}.`,
     `- ${used.map((name) => `${name === "python" ? "CPython" : name} ${versions.get(name)}`).join(", ")}.`,
     `- \`${command}\`: medians of up to ${rounds} rounds after one to warm up, by turns.`,
   ].join("\n");
 }
 
 /** How many times as good the first figure is as the second. */
-function advantage(row: Row, first: number, second: number): number {
+export function advantage(row: Row, first: number, second: number): number {
   return row.unit.moreIsBetter ? first / second : second / first;
 }
 
-interface Standing {
+/** A contestant in a row. */
+export interface Standing {
   readonly contestant: Contestant;
   readonly summary: Summary;
 }
 
 /** The best first. */
-function standings(row: Row, kind: Contestant["kind"], measured: Measured): Standing[] {
+export function standings(row: Row, kind: Contestant["kind"], measured: Measured): Standing[] {
   return [...measured.get(row)!]
     .filter(([contestant]) => contestant.kind === kind)
     .map(([contestant, figures]) => ({ contestant, summary: summarize(figures) }))

@@ -1,6 +1,6 @@
 /**
  * Compares Skein with its peers: `deno task bench:compare`. The same work in the same minutes, by turns, several times;
- * prints who is how fast, and writes it to `bench/results/` as tables and charts.
+ * prints who is how fast, and writes it to `bench/results/` as tables and charts, and the chief figures to `README.md`.
  *
  * - `--only=pools|loop|scale`: a part of it.
  * - `--rounds=5`: how often, after a round to warm up.
@@ -19,6 +19,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type Contestant, contestants } from "./_contestants.ts";
 import { equip, type Equipment, machine, pythonOf, reasonToSkip } from "./_machine.ts";
 import { Program } from "./_program.ts";
+import { withFigures } from "./_readme.ts";
 import {
   comparisonReport,
   growthReport,
@@ -136,6 +137,12 @@ async function compare(section: Section): Promise<void> {
   const report = comparisonReport(section, header, asked, taking, measured, notes);
   say(report.text);
   await write(report.files);
+  // A part of it would take the place of the whole.
+  if (options.output === undefined && !partial) {
+    const path = new URL("../../README.md", import.meta.url);
+    await Deno.writeTextFile(path, withFigures(await Deno.readTextFile(path), section, header, measured));
+    await format([path.pathname]);
+  }
 }
 
 async function grow(): Promise<void> {
@@ -187,5 +194,9 @@ async function write(files: ReadonlyMap<string, string>): Promise<void> {
   await Deno.mkdir(output, { recursive: true });
   for (const [name, text] of files) await Deno.writeTextFile(`${output}/${name}`, text);
   const paths = [...files.keys()].map((name) => `${output}/${name}`);
+  await format(paths);
+}
+
+async function format(paths: readonly string[]): Promise<void> {
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...paths] }).output();
 }
