@@ -9,6 +9,26 @@ import { Future, observe, outcomeOf } from "./future.ts";
 import type { ChunkResult } from "./_protocol.ts";
 import type { Task } from "./_task.ts";
 
+/** Where a chunk has stopped. */
+export interface ChunkFailure {
+  /** The results of the calls before. */
+  readonly values: readonly unknown[];
+  readonly error: unknown;
+}
+
+/** The call of a chunk that threw, if one did. */
+export function failureIn(value: unknown): ChunkFailure | undefined {
+  const { values, error } = resultOf(value);
+  return error === undefined ? undefined : { values, error: decodeError(error) };
+}
+
+/** The outcome of a chunk as a whole, of which some calls returned these values in another attempt. */
+export function joinChunk(before: readonly unknown[], value: unknown): unknown {
+  if (before.length === 0) return value;
+  const rest = resultOf(value);
+  return { ...rest, values: [...before, ...rest.values] };
+}
+
 /** The future of a chunk's outcome; cancelling it cancels the task. */
 export function decodeChunk<R>(task: Task): Future<ChunkOutcome<R>> {
   const future = new ChunkFuture<R>(task);
@@ -28,9 +48,15 @@ export function decodeChunk<R>(task: Task): Future<ChunkOutcome<R>> {
 }
 
 function decodeOutcome<R>(value: unknown): ChunkOutcome<R> {
-  const { values, error } = Object(value) as ChunkResult;
-  if (!Array.isArray(values)) throw new TypeError("Cannot read the results that a worker sent for a chunk");
-  return { values, ...(error === undefined ? {} : { failure: { error: decodeError(error) } }) };
+  const { values, error } = resultOf(value);
+  return { values: values as R[], ...(error === undefined ? {} : { failure: { error: decodeError(error) } }) };
+}
+
+/** @throws {TypeError} If a worker sent something else. */
+function resultOf(value: unknown): ChunkResult {
+  const result = Object(value) as ChunkResult;
+  if (!Array.isArray(result.values)) throw new TypeError("Cannot read the results that a worker sent for a chunk");
+  return result;
 }
 
 class ChunkFuture<R> extends Future<ChunkOutcome<R>> {

@@ -66,6 +66,7 @@ export function findUncloneable(value: unknown, toProcess: boolean): string | nu
   try {
     return find(value, "");
   } catch (error) {
+    if (error instanceof RangeError && error.message.includes("call stack")) return " is nested too deeply";
     return ` has a property that throws when it is read: ${
       error instanceof Error ? error.message : Deno.inspect(error)
     }`;

@@ -30,14 +30,12 @@ export function childFlags(permissions: ProcessPermissions): { flags: string[]; 
       } as permissions: pass "none", "inherit" or an object such as { net: true }`,
     );
   }
+  assertPermissionNames(granted);
   const flags: string[] = [];
   for (const [name, value] of Object.entries(granted)) {
-    if (!(NAMES as readonly string[]).includes(name)) {
-      throw new TypeError(`Cannot give the permission ${name}: Deno has ${NAMES.join(", ")}`);
-    }
     if (value === true) flags.push(`--allow-${name}`);
     else if (Array.isArray(value)) {
-      if (value.length > 0) flags.push(`--allow-${name}=${value.map(toEntry).join(",")}`);
+      if (value.length > 0) flags.push(`--allow-${name}=${value.map((entry) => toEntry(entry, name)).join(",")}`);
     } else if (value !== false && value !== undefined) {
       throw new TypeError(`Cannot use ${Deno.inspect(value)} as the permission ${name}: pass true, false or a list`);
     }
@@ -46,10 +44,23 @@ export function childFlags(permissions: ProcessPermissions): { flags: string[]; 
   return { flags, canRead: allows("read"), canImport: allows("import") };
 }
 
-function toEntry(entry: string | URL): string {
+/** @throws {TypeError} If a permission is none of Deno's. */
+export function assertPermissionNames(permissions: object): void {
+  for (const name of Object.keys(permissions)) {
+    if (!(NAMES as readonly string[]).includes(name)) {
+      throw new TypeError(`Cannot give the permission ${name}: Deno has ${NAMES.join(", ")}`);
+    }
+  }
+}
+
+function toEntry(entry: string | URL, name: string): string {
   const text = entry instanceof URL && entry.protocol === "file:" ? toPath(entry) : String(entry);
   if (text.includes(",")) {
     throw new TypeError(`Cannot allow ${text}: Deno's flags have no way to write a comma; allow the folder above it`);
+  }
+  if (text === "") throw new TypeError(`Cannot allow "" as ${name}: pass what is allowed, or true for all`);
+  if (["net", "import"].includes(name) && text.includes("/")) {
+    throw new TypeError(`Cannot allow ${text} as ${name}: pass a host such as "example.com" or "127.0.0.1:8080"`);
   }
   return text;
 }

@@ -15,6 +15,7 @@ import { after } from "../_after.ts";
 import { toMilliseconds } from "../_duration.ts";
 import { type BrokenExecutorError, CancelledError, QueueFullError, RuntimeError, TimeoutError } from "./errors.ts";
 import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
+import { type ChunkFailure, failureIn, joinChunk } from "./_chunk.ts";
 import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
 import { cloneContext, notCloneable } from "./_not_cloneable.ts";
@@ -68,8 +69,8 @@ export class Pool {
   #failedStarts = 0;
   #dispatching = false;
   #handing = false;
-  /** A worker died while nothing was to be done: the next one is started for a call only. */
-  #wary = false;
+  /** How many workers in a row died while nothing was to be done. */
+  #idleDeaths = 0;
   readonly #stuckWatch: StuckWatch;
   readonly #idleWatch: IdleWatch;
   #idling: ReturnType<typeof setTimeout> | undefined;
@@ -117,7 +118,7 @@ export class Pool {
     task.submittedAt = this.#clock.now;
     this.#counters.submitted++;
     this.#queue.push(task);
-    this.#wary = false;
+    this.#idleDeaths = 0;
     this.#hold();
     this.#dispatchSoon();
     this.#admission.entered();
@@ -251,8 +252,8 @@ export class Pool {
     }
     for (const worker of [...this.#workers, ...this.#retired]) {
       const task = worker.oldest();
-      // Nobody may ever read on.
-      if (task?.settings.stream === undefined || task.done()) continue;
+      // Nobody may ever read on; who has left already waits for its end as it is.
+      if (task?.settings.stream === undefined || task.settings.stream.isStopped || task.done()) continue;
       task.cut = true;
       this.stopStream(task);
     }
@@ -419,9 +420,15 @@ export class Pool {
       succeeded: (seq, duration, value) => {
         const task = this.#settle(worker, seq, duration);
         if (task === undefined) return;
+        const { isChunk, stream, retries } = task.settings;
+        if (isChunk) {
+          const failure = retries > 0 ? failureIn(value) : undefined;
+          if (failure !== undefined && this.#retryRest(task, failure)) return;
+          this.#succeed(worker, task, joinChunk(task.results, value));
+        } else if (stream === undefined) this.#succeed(worker, task, value);
         // A reader must not take what was cut short for the whole.
-        if (task.cut && value === true) this.#fail(worker, task, new CancelledError("The pool was shut down"));
-        else this.#succeed(worker, task, task.settings.stream === undefined ? value : undefined);
+        else if (task.cut && value === true) this.#fail(worker, task, new CancelledError("The pool was shut down"));
+        else this.#succeed(worker, task, undefined);
       },
       failed: (seq, duration, error) => {
         const task = this.#settle(worker, seq, duration);
@@ -475,7 +482,8 @@ export class Pool {
 
   /** Starts workers that are to be there though nobody needs them. */
   #keepWorkers(): void {
-    if (this.#wary || this.#shutDown || this.#broken !== undefined) return;
+    // Those that die without a reason would be started for ever.
+    if (this.#idleDeaths === MAX_FAILED_STARTS || this.#shutDown || this.#broken !== undefined) return;
     if (this.#pending === 0 && !this.#settings.canUnref) return;
     while (this.#workers.size < this.#settings.minWorkers && this.#start());
   }
@@ -562,7 +570,7 @@ export class Pool {
     }
     if (!expected) {
       this.#counters.workersCrashed++;
-      if (this.#pending === 0) this.#wary = true;
+      if (this.#pending === 0) this.#idleDeaths++;
     }
     this.#observer.workerExited(worker, exit, !expected);
     if (breaks) this.#break(ending.whole, exit.cause);
@@ -674,6 +682,16 @@ export class Pool {
   /** Queues a call again whose attempt ended with `error` and that no worker has any more, if that is wanted. */
   #retry(task: Task, error: unknown): boolean {
     if (!this.#mayRetry(task, error)) return false;
+    this.#again(task);
+    return true;
+  }
+
+  /** As `#retry`, for a chunk in which a call threw: that one runs again, and those behind it, which never did. */
+  #retryRest(task: Task, { values, error }: ChunkFailure): boolean {
+    if (values.length > 0) task.attempts = 1; // of another one
+    if (!this.#mayRetry(task, error)) return false;
+    task.results = [...task.results, ...values];
+    task.args = task.args.slice(values.length);
     this.#again(task);
     return true;
   }

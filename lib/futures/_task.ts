@@ -108,6 +108,8 @@ export class Task extends Future<unknown> {
   /** Whether its start was told to those who listen. */
   announced = false;
 
+  /** What the calls of a chunk have returned that do not run again. */
+  results: readonly unknown[] = [];
   /** The arguments; of a chunk, a list of arguments for each call. Dropped when the call is over. */
   args: readonly unknown[];
   /** What goes along beside the arguments; dropped with them. */

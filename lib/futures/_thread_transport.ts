@@ -36,6 +36,8 @@ export const CAN_UNREF_THREADS: boolean = setRefOfWorker !== undefined;
 export interface ThreadSettings {
   /** As the options of `Worker` have them. */
   readonly permissions: Deno.PermissionOptions | undefined;
+  /** Modules that it imports before its first call, whose time limit they are no part of. */
+  readonly modules: readonly string[];
   readonly maxMemory: number | null;
 }
 
@@ -59,7 +61,7 @@ export class ThreadTransport implements Transport {
   ) {
     this.#events = events;
     programUrl ??= moduleUrl(programSource(threadProgram));
-    const { permissions, maxMemory } = settings;
+    const { permissions, modules, maxMemory } = settings;
     this.#worker = new Worker(
       programUrl,
       {
@@ -76,7 +78,13 @@ export class ThreadTransport implements Transport {
     this.#worker.onmessageerror = () => this.#end({ message: "sent something that cannot be read" });
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
-    this.#post(["init", initializer === undefined ? null : [initializer.ref.id, initializer.args], [], [], maxMemory]);
+    this.#post([
+      "init",
+      initializer === undefined ? null : [initializer.ref.id, initializer.args],
+      modules,
+      [],
+      maxMemory,
+    ]);
   }
 
   define(ref: FunctionRef): void {

@@ -38,8 +38,11 @@ export function wantsRetry(task: Task, error: unknown): boolean {
   // What was moved to the worker is gone.
   if (task.attempts > retries || task.done() || transfer.length > 0) return false;
   try {
-    const again = retryOn === undefined ? error instanceof WorkerCrashedError : retryOn(error, task.attempts);
-    return again === true && !task.done(); // which it may have cancelled
+    const again: unknown = retryOn === undefined ? error instanceof WorkerCrashedError : retryOn(error, task.attempts);
+    if (typeof again !== "boolean") {
+      throw new TypeError(`it returned ${Deno.inspect(again, { depth: 0 })}, and has to return true or false`);
+    }
+    return again && !task.done(); // which it may have cancelled
   } catch (error) {
     console.error(`retryOn of a call of ${ref.name} threw:`, error);
     return false;

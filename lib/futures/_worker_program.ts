@@ -233,7 +233,11 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function encode(error: unknown): EncodedError {
-    return encodeError(error, isCloneable);
+    const encoded = encodeError(error, isCloneable);
+    // Who lacks a permission is told what to do.
+    return encoded.kind === "error" && encoded.base === "Deno.errors.NotCapable"
+      ? { ...encoded, message: encoded.message + link.permissionHint }
+      : encoded;
   }
 
   function isCloneable(value: unknown): boolean {
@@ -339,9 +343,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     startedAt = performance.now();
   }
 
-  /** Who lacks a permission, or a variable that the function's source does not bring along, is told what to do. */
+  /** Who lacks a variable that the function's source does not bring along is told what to do. */
   function explain(name: string, thrown: unknown): unknown {
-    if (thrown instanceof Deno.errors.NotCapable) thrown.message += link.permissionHint;
     const missing = thrown instanceof ReferenceError ? /^(\S+) is not defined$/.exec(thrown.message)?.[1] : undefined;
     if (missing === undefined || !String(thrown instanceof Error && thrown.stack).includes("skein:task/")) {
       return thrown;

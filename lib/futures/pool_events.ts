@@ -64,7 +64,7 @@ export class WorkerEvent extends Event {
 export interface PoolEventMap {
   /**
    * A call starts. Of calls that travel in batches the pool learns that only with their outcome; then it comes just
-   * before `taskend`.
+   * before `taskend`. A thread's call that is cancelled in the moment in which it would start has one, too.
    */
   taskstart: TaskEvent;
   /** A call has its outcome: comes after `taskstart`, if the call ever started. The future is done. */

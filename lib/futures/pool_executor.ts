@@ -89,8 +89,9 @@ export abstract class PoolExecutor extends Executor {
    * Runs a generator, or an async one, in a worker and gives back what it yields. It is ahead of its reader by 16 values
    * at the most, so a stream without end takes constant memory. It occupies its worker until it is over.
    *
-   * If the reader leaves, the generator returns at its next `yield`, and runs its `finally` blocks. What it throws, the
-   * iteration throws. It is not run again when its worker dies.
+   * If the reader leaves, the generator returns at its next `yield`, and runs its `finally` blocks; who leaves waits for
+   * that, and for no longer than the `timeout` of {@linkcode PoolExecutor.streamWith}. What it throws, the iteration
+   * throws. It is not run again when its worker dies.
    *
    * `shutdown()` waits for the end of the stream as for any call, so read it to the end, leave it (`break`, `return()`,
    * `await using`), or shut down with `cancelFutures`. While it waits for its reader it does not keep the program alive.

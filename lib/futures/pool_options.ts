@@ -40,7 +40,8 @@ export interface PoolOptions<I extends unknown[] = unknown[]> {
   /**
    * How many bytes of memory a worker may hold; one that is found to hold more after a call runs no further one, and a
    * new one takes its place. Of a process it is what the system counts (the resident set, some 50 MB for a start), of a
-   * thread its heap and its buffers, with what is not collected yet. No limit by default.
+   * thread its heap and its buffers, with what is not collected yet. Quick calls that a thread was handed together run
+   * to the last of them. No limit by default.
    */
   maxMemory?: number | undefined;
   /**
@@ -59,7 +60,8 @@ export interface PoolOptions<I extends unknown[] = unknown[]> {
   onFull?: "reject" | "wait" | undefined;
   /**
    * How often a call is run again whose worker died, or whose outcome `retryOn` asks to be tried again. A call whose
-   * arguments were transferred is never run again, as they are gone.
+   * arguments were transferred is never run again, as they are gone. In a chunk of `map` the call that threw runs again,
+   * and when its worker dies, all of the chunk that has not come back.
    * @default {0}
    */
   retries?: number | undefined;

@@ -43,7 +43,8 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> ext
   /**
    * The environment variables of the tasks, which they see with the permission `env`, or by programs that they start.
    * They see none of the program's but those that Deno itself needs (`HOME`, `DENO_DIR`, proxies and the like, as far as
-   * the program may read them), and those that are listed; with `"inherit"`, all of them.
+   * the program may read them), and those that are listed; with `"inherit"`, all of them. Programs that tasks start by
+   * their mere names are looked for in `PATH`.
    */
   env?: Readonly<Record<string, string>> | "inherit" | undefined;
   /** The working directory of the processes. By default the program's. */
@@ -99,8 +100,8 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
    *
    * @param options How many processes, what they may do, and what they run first.
    * @throws {RangeError} If a count is not a whole number of at least 1, or a time is negative.
-   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission is none of
-   * Deno's.
+   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission or a variable
+   * cannot be one.
    * @throws {RuntimeError} In a program made by `deno compile`, and while a worker imports a script that makes pools
    * without a guard.
    */
@@ -122,6 +123,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
       true,
     );
     const maxResult = positiveInteger(options.maxResultSize ?? 2 ** 30, "maxResultSize");
+    if (typeof env === "object") assertEnvironment(env);
     const { flags, canRead, canImport } = childFlags(options.permissions ?? "none");
     const pool = new Pool({
       ...common,
@@ -185,5 +187,17 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
    */
   killWorkers(): Promise<void> {
     return this.#pool.kill("SIGKILL", "killWorkers()");
+  }
+}
+
+/** @throws {TypeError} If a variable cannot be one. */
+function assertEnvironment(env: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name === "" || /[=\0]/.test(name)) {
+      throw new TypeError(`Cannot set the variable ${Deno.inspect(name)}: a name has no "=" and is not empty`);
+    }
+    if (typeof value !== "string" || value.includes("\0")) {
+      throw new TypeError(`Cannot set the variable ${name} to ${Deno.inspect(value)}: pass a string`);
+    }
   }
 }

@@ -92,7 +92,9 @@ export function taskContext(): Readonly<Record<string, unknown>> {
 /**
  * Inside a task: tells the program how far the task is. `onProgress` of {@linkcode SubmitOptions} gets the values, in
  * order and before the outcome of the call; without it, and outside a task, nothing happens. Nobody waits for them to be
- * taken: what makes much data is a {@linkcode PoolExecutor.stream}.
+ * taken, so a thread that reports without end fills the memory of a program that is busy: what makes much data is a
+ * {@linkcode PoolExecutor.stream}. What a call has left running when it ended counts as a part of the call that its
+ * worker runs now.
  *
  * A function that travels by its source text may use it by this name, imported or not.
  *

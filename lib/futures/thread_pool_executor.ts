@@ -5,6 +5,7 @@
 
 import { BrokenThreadPoolError } from "./errors.ts";
 import { Pool } from "./_pool.ts";
+import { assertPermissionNames } from "./_permissions.ts";
 import { PoolExecutor } from "./pool_executor.ts";
 import type { PoolOptions } from "./pool_options.ts";
 import { commonSettings } from "./_pool_settings.ts";
@@ -79,13 +80,15 @@ export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExe
    *
    * @param options How many threads, their names, and what they run first.
    * @throws {RangeError} If a count is not a whole number of at least 1, or a time is negative.
-   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker.
+   * @throws {TypeError} If the initializer or its arguments cannot be sent to a worker, or a permission is none of
+   * Deno's.
    * @throws {RuntimeError} While a worker imports a script that makes pools without a guard.
    */
   constructor(options: ThreadPoolExecutorOptions<I> = {}) {
     const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), permissions } = options;
     const common = commonSettings(options, maxWorkers, false);
-    const threadSettings = { permissions, maxMemory: common.maxMemory === Infinity ? null : common.maxMemory };
+    const maxMemory = common.maxMemory === Infinity ? null : common.maxMemory;
+    if (typeof permissions === "object") assertPermissionNames(permissions);
     const prefix = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;
     super(
       new Pool({
@@ -97,7 +100,8 @@ export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExe
         revokesAtOnce: true,
         canUnref: CAN_UNREF_THREADS,
         importsAtStart: false,
-        start: (worker, initializer, events) => new ThreadTransport(worker.name, threadSettings, initializer, events),
+        start: ({ name, modules }, initializer, events) =>
+          new ThreadTransport(name, { permissions, modules: [...modules], maxMemory }, initializer, events),
       }),
     );
   }

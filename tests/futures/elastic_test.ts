@@ -62,6 +62,17 @@ forEachPool("minWorkers are started with the pool, before the first call", async
   await pool.shutdown();
 });
 
+forEachPool("minWorkers are there again when one dies while there is nothing to do", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 3, minWorkers: 2 });
+  await pool.warmUp(2);
+  for (let deaths = 1; deaths <= 5; deaths++) {
+    // A new call says that workers are worth starting again.
+    await pool.submit(() => void setTimeout(() => self.close()));
+    await until(() => pool.statistics().workersCrashed === deaths);
+    await until(() => pool.workers().filter(({ state }) => state === "idle").length >= 2);
+  }
+});
+
 forEachPool("idleTimeout closes the workers that have nothing to do, down to minWorkers", async (kind) => {
   using gate = new Gate();
   await using pool = kind.create({ maxWorkers: 3, minWorkers: 1, idleTimeout: 30 });

@@ -4,6 +4,7 @@ import {
   NotImportableError,
   ProcessPoolExecutor,
   type ProcessPoolExecutorOptions,
+  ThreadPoolExecutor,
 } from "../../lib/futures/mod.ts";
 import { scale } from "./fixtures/tasks.ts";
 import { fixture, poolTest, runScript } from "./_helpers.ts";
@@ -204,3 +205,40 @@ for (const withModule of [false, true]) {
     });
   }
 }
+
+Deno.test("ProcessPoolExecutor() with a variable or a permission that cannot be one throws at once", () => {
+  for (const env of [{ A: undefined }, { A: 1 }, { "A=B": "x" }, { "": "x" }, { A: "x\0" }]) {
+    assertThrows(() => new ProcessPoolExecutor({ env: env as never }), TypeError, "Cannot set the variable");
+  }
+  for (const permissions of [{ read: [""] }, { net: ["http://example.com"] }, { import: ["https://example.com/x"] }]) {
+    assertThrows(() => new ProcessPoolExecutor({ permissions }), TypeError, "Cannot allow");
+  }
+});
+
+Deno.test("ThreadPoolExecutor() with a permission that Deno does not have throws at once", () => {
+  assertThrows(() => new ThreadPoolExecutor({ permissions: { bogus: true } as never }), TypeError, "bogus");
+});
+
+poolTest("ProcessPoolExecutor.submit() leaves an error of a missing permission to the task as it is", async () => {
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+  const frozen = await pool.submit(() => {
+    try {
+      return Deno.readTextFileSync("/etc/passwd");
+    } catch (error) {
+      throw Object.freeze(error);
+    }
+  }).exception();
+  assertInstanceOf(frozen, Deno.errors.NotCapable);
+  const keeps = () => {
+    const scope = globalThis as { kept?: unknown };
+    try {
+      scope.kept ??= Deno.readTextFileSync("/etc/passwd");
+    } catch (error) {
+      scope.kept = error;
+    }
+    throw scope.kept;
+  };
+  const errors = [await pool.submit(keeps).exception(), await pool.submit(keeps).exception()] as Error[];
+  assertEquals(errors[0]!.message, errors[1]!.message);
+  assertStringIncludes(errors[0]!.message, "permissions: ...");
+});

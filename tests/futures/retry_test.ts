@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { ProcessPoolExecutor, TimeoutError, WorkerCrashedError } from "../../lib/futures/mod.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
+import { ProcessPoolExecutor, ThreadPoolExecutor, TimeoutError, WorkerCrashedError } from "../../lib/futures/mod.ts";
 import { assertAddsUp, forEachPool, poolTest, until } from "./_helpers.ts";
 
 /** A task that asks the program, over a gate, whether this attempt is to end its worker. */
@@ -122,6 +122,76 @@ forEachPool("submitWith() with a retryOn that throws fails with the error of the
     console.error = error;
   }
   assertEquals(printed.length, 1);
+});
+
+poolTest("submitWith() with a retryOn that returns no boolean says so, and runs nothing again", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const { error } = console;
+  const printed: unknown[][] = [];
+  console.error = (...args) => printed.push(args);
+  try {
+    for (const answer of [Promise.resolve(true), 1, undefined]) {
+      const future = pool.submitWith({ retries: 5, retryOn: () => answer as never }, () => {
+        throw new RangeError("of the call");
+      });
+      assertInstanceOf(await future.exception(), RangeError);
+    }
+  } finally {
+    console.error = error;
+  }
+  assertEquals(printed.length, 3);
+  assertStringIncludes((printed[0]![1] as Error).message, "it returned Promise");
+  assertEquals(pool.statistics().retried, 0);
+});
+
+forEachPool("map() with retries and chunksize runs a call of a chunk again that threw, and no other", async (kind) => {
+  for (const chunksize of [1, 3, 10]) {
+    await using pool = kind.create({ maxWorkers: 1, retries: 2, retryOn: (error) => error instanceof RangeError });
+    // Throws at the first two attempts of each third one, and counts.
+    const flaky = (n: number) => {
+      const counts = ((globalThis as { counts?: number[] }).counts ??= []);
+      counts[n] = (counts[n] ?? 0) + 1;
+      if (n % 3 === 0 && counts[n] < 3) throw new RangeError(`the attempt ${counts[n]} of ${n}`);
+      if (n === 11) throw new TypeError("at once");
+      return n;
+    };
+    const seen: number[] = [];
+    await assertRejects(
+      async () => {
+        for await (const n of pool.map(flaky, Array.from({ length: 12 }, (_, n) => n), { chunksize })) seen.push(n);
+      },
+      TypeError,
+      "at once",
+    );
+    assertEquals(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assertEquals(
+      await pool.submit(() => (globalThis as { counts?: number[] }).counts),
+      [3, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1],
+    );
+    assertEquals(assertAddsUp(pool.statistics()).retried, 8);
+  }
+});
+
+forEachPool("map() with retries and chunksize throws the error of a call that never succeeds", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1, retries: 2, retryOn: () => true });
+  const seen: number[] = [];
+  await assertRejects(
+    async () => {
+      const results = pool.map(
+        (n: number) => {
+          if (n === 3) throw new RangeError("never");
+          return n;
+        },
+        [1, 2, 3, 4],
+        { chunksize: 4 },
+      );
+      for await (const n of results) seen.push(n);
+    },
+    RangeError,
+    "never",
+  );
+  assertEquals(seen, [1, 2]);
+  assertEquals(assertAddsUp(pool.statistics()).retried, 2);
 });
 
 forEachPool("submitWith() with retries can be cancelled between two attempts", async (kind) => {

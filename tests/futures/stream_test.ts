@@ -272,6 +272,33 @@ forEachPool("stream() that nobody reads on is ended by shutdown() with cancelFut
   await Deno.remove(directory, { recursive: true });
 });
 
+forEachPool(
+  "stream() that was left returns as it would when the pool is shut down with cancelFutures",
+  async (kind) => {
+    using gate = new Gate();
+    const pool = kind.create({ maxWorkers: 1 });
+    const stream = pool.stream(
+      async function* (port: number, hold: string) {
+        try {
+          for (let n = 0;; n++) yield n;
+        } finally {
+          await new Function(`return ${hold}`)()(port, 0);
+        }
+      },
+      gate.port,
+      hold.toString(),
+    );
+    await stream.next();
+    const left = stream.return();
+    await gate.started(0);
+    const end = pool.shutdown({ cancelFutures: true });
+    await gate.open(0);
+    assertEquals(await left, { done: true, value: undefined });
+    await end;
+    assertEquals(assertAddsUp(pool.statistics()).completed, 1);
+  },
+);
+
 // -- Progress
 
 forEachPool("reportProgress() reaches onProgress, in order and before the outcome", async (kind) => {

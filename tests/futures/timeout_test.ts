@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   checkCancelled,
+  fromModule,
   ProcessPoolExecutor,
   reportProgress,
   taskSignal,
   ThreadPoolExecutor,
   TimeoutError,
 } from "../../lib/futures/mod.ts";
-import { forEachPool, Gate, hold, makeQuick, poolTest } from "./_helpers.ts";
+import { fixture, forEachPool, Gate, hold, makeQuick, poolTest } from "./_helpers.ts";
 
 const spin = () => {
   while (true) checkCancelled();
@@ -452,5 +453,14 @@ poolTest(
     Atomics.notify(state, 1);
     assertEquals(await pool.submit((x: number) => x, 1), 1);
     assertEquals(state[2], 1);
+  },
+);
+
+forEachPool(
+  "submitWith() with timeout does not count the import of a module that the pool knew before",
+  async (kind) => {
+    const { half } = fromModule<typeof import("./fixtures/slow.ts")>(fixture("slow.ts"));
+    await using pool = kind.create({ maxWorkers: 1 });
+    assertEquals(await pool.submitWith({ timeout: 200 }, half, 4), 2);
   },
 );
