@@ -91,7 +91,7 @@ export class Strand {
     const accepted = isNativeCall(waiter)
       ? waiter._leave(request)
       : waiter !== null && onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
-    if (!accepted) this._waiter = failed(new CancelledError(request.message, { origin: request.origin }));
+    if (!accepted) this._waiter = failed(request.origin._error(request.message));
   }
 
   /** Whether a shield is what keeps the request from code that it is meant for. */

@@ -14,6 +14,7 @@ import { current, currentFrame, type Frame, frames, policy } from "./_current.ts
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
 import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
 import { TimerHeap } from "./_timer_heap.ts";
+import { forgetOrigin } from "./cancel_origin.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
 import { Context, inheritedContext, travellingValues } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, iscoroutinefunction, watchCoroutines } from "./coroutine.ts";
@@ -1129,6 +1130,7 @@ export class EventLoop implements Disposable {
       this.#fallAsleep();
       return false;
     }
+    forgetOrigin();
     const timers = this.#timers;
     if (timers.length > 0) {
       if (

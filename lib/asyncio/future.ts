@@ -10,7 +10,7 @@ import { awaitFuture } from "./_native_await.ts";
 import { type Context, inheritedContext } from "./context.ts";
 import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, InvalidStateError } from "./exceptions.ts";
+import { CancelledError, cancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
 
@@ -384,12 +384,12 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * A new error that says how it was cancelled.
+   * An error that says how it was cancelled.
    *
    * @internal
    */
   _cancelledError(): CancelledError {
-    return new CancelledError(this._cancelMessage, { origin: this._cancelOrigin });
+    return this._cancelOrigin?._error(this._cancelMessage) ?? cancelledError(this._cancelMessage, undefined);
   }
 
   /**

@@ -17,7 +17,7 @@ import {
   type Suspension,
 } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { cancellationIn, CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, type CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { NativeCall } from "./_native_call.ts";
 import { Strand } from "./_strand.ts";
@@ -337,7 +337,9 @@ export class Task<T> extends Future<T> {
    */
   _request(request: CancelRequest, strand: Strand = this.#strand): void {
     if (this.done()) return;
-    (this.#requests ??= []).push(request);
+    // An array that grows takes room for 17 at once.
+    if (this.#requests === undefined) this.#requests = [request];
+    else this.#requests.push(request);
     const accepted = strand._cancel(request);
     if (!accepted && !request.lasting) {
       request.pending = true;
@@ -345,7 +347,8 @@ export class Task<T> extends Future<T> {
     }
     this.#updateAlert();
     if (!accepted && strand._isShieldedFrom(request)) return;
-    for (const [region, source] of this.#signals ?? []) if (reaches(request, region)) this.#abort(source, request);
+    if (this.#signals === undefined) return;
+    for (const [region, source] of this.#signals) if (reaches(request, region)) this.#abort(source, request);
   }
 
   /**
@@ -397,7 +400,7 @@ export class Task<T> extends Future<T> {
     const due = this.#due(place, turn);
     if (due === undefined) return null;
     this._accept(place);
-    return new CancelledError(due.message, { origin: due.origin });
+    return due.origin._error(due.message);
   }
 
   /**
@@ -501,13 +504,14 @@ export class Task<T> extends Future<T> {
 
   #abort(source: SignalSource | undefined, request: CancelRequest): boolean {
     if (source === undefined || source.controller.signal.aborted || source.signal?.aborted) return false;
-    source.controller.abort(new CancelledError(request.message, { origin: request.origin }));
+    source.controller.abort(request.origin._error(request.message));
     return true;
   }
 
   #updateAlert(): void {
-    if (this.#requests!.length > 1) this.#join();
-    this._alert = this.#requests!.some((request) => request.pending || request.lasting);
+    const requests = this.#requests!;
+    if (requests.length > 1) this.#join();
+    this._alert = requests.some((request) => request.pending || request.lasting);
   }
 
   /** @internal */
