@@ -141,19 +141,20 @@ export class Strand {
   #wait(yielded: unknown): void {
     const task = this._task;
     if (yielded instanceof Future) {
+      const blocking = yielded._blocking;
+      yielded._blocking = false;
       if (yielded._loop !== task._loop) {
         this.#throwLater(
           `Cannot wait for ${yielded} in ${task} as it is attached to a different loop: make it on the loop that runs the task`,
         );
         return;
       }
-      if (!yielded._blocking) {
+      if (!blocking) {
         this.#throwLater(
           `Cannot yield ${yielded} in ${task}: write yield* instead of yield`,
         );
         return;
       }
-      yielded._blocking = false;
       if (yielded === task) {
         this.#throwLater(
           `Cannot await ${task} in itself: it would wait for ever`,

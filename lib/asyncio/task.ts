@@ -580,7 +580,7 @@ export class Task<T> extends Future<T> {
 /** A generator is driven as it is; all else through one. */
 function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown, unknown> {
   if (coroutine instanceof Coroutine) return begin(coroutine);
-  return "next" in coroutine ? coroutine : awaiting(coroutine);
+  return "next" in coroutine && !(coroutine instanceof Future) ? coroutine : awaiting(coroutine);
 }
 
 /** Begins a coroutine. One that was awaited before, or closed, fails the task, and not whoever makes it. */
