@@ -1097,6 +1097,7 @@ export class EventLoop implements Disposable {
       queueMicrotask(this.#turn);
     } finally {
       current.frame = null;
+      current.here = null;
     }
   };
 
