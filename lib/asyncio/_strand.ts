@@ -1,3 +1,4 @@
+import { Call } from "./_call.ts";
 import { current } from "./_current.ts";
 import type { NativeCall } from "./_native_call.ts";
 import { type CancelRequest, reaches, type Region, StrandQuery } from "./_cancellation.ts";
@@ -35,7 +36,8 @@ export interface Strand extends Runnable {
   _waiter: Waitable | null;
   /** The innermost scope that its code is in. */
   _region: Region | null;
-  readonly _iterator: Iterator<unknown, unknown, unknown>;
+  /** Its generator, or a call that this waits for. */
+  _iterator: Iterator<unknown, unknown, unknown>;
   _returned(value: unknown): void;
   _threw(error: unknown): void;
 }
@@ -45,7 +47,7 @@ export class NativeStrand implements Strand {
   readonly _task: Task<unknown>;
   _waiter: Waitable | null = null;
   _region: Region | null = null;
-  readonly _iterator: Iterator<unknown, unknown, unknown>;
+  _iterator: Iterator<unknown, unknown, unknown>;
   readonly #owner: StrandOwner;
 
   constructor(
@@ -155,15 +157,25 @@ function advance(strand: Strand, throwing: boolean, error: unknown, sent: null |
     else if (iterator.throw !== undefined) result = iterator.throw(error);
     else throw error;
   } catch (thrown) {
-    strand._threw(thrown);
+    end(strand, true, thrown);
     return;
   }
   takeStep(strand, result);
 }
 
+/** What the strand drives has ended: it goes on with the caller, or has ended itself. */
+function end(strand: Strand, throwing: boolean, outcome: unknown): void {
+  const iterator = strand._iterator;
+  if (iterator instanceof Call) {
+    strand._iterator = iterator.end(throwing ? undefined : outcome);
+    advance(strand, throwing, outcome, null);
+  } else if (throwing) strand._threw(outcome);
+  else strand._returned(outcome);
+}
+
 /** Takes what the iterator gave. */
 export function takeStep(strand: Strand, result: IteratorResult<unknown, unknown>): void {
-  if (result.done) strand._returned(result.value);
+  if (result.done) end(strand, false, result.value);
   else if (result.value === undefined || result.value === null) {
     strand._task._loop._enqueue(strand);
   } else wait(strand, result.value);
@@ -194,6 +206,11 @@ function wait(strand: Strand, yielded: unknown): void {
   } else if (isNativeCall(yielded)) {
     yielded._observe(strand);
     strand._waiter = yielded;
+  } else if (yielded instanceof Call) {
+    const value = yielded.begin(strand._iterator);
+    strand._iterator = yielded;
+    takeStep(strand, { done: false, value });
+    return;
   } else if (yielded instanceof StrandQuery) {
     yielded.strand = strand;
     advance(strand, false, undefined, null);

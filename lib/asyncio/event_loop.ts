@@ -10,6 +10,7 @@ import { CancelledError as CallCancelledError } from "../futures/errors.ts";
 import type { Executor, SubmitOptions } from "../futures/executor.ts";
 import { observe, outcomeOf } from "../futures/future.ts";
 import { ThreadPoolExecutor } from "../futures/thread_pool_executor.ts";
+import { forgetCalls } from "./_call.ts";
 import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
 import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
@@ -1124,6 +1125,8 @@ export class EventLoop implements Disposable {
    * @returns Whether there is an iteration to run; if not, the loop waits.
    */
   #beginIteration(): boolean {
+    forgetOrigin();
+    forgetCalls();
     if (
       !this.isRunning() ||
       (this.#ready.length === 0 && !this.#stopping && !this.#passTime())
@@ -1131,7 +1134,6 @@ export class EventLoop implements Disposable {
       this.#fallAsleep();
       return false;
     }
-    forgetOrigin();
     const timers = this.#timers;
     if (timers.length > 0) {
       if (

@@ -5,6 +5,7 @@
 
 import { CancelRequest, reaches, type Region } from "./_cancellation.ts";
 import { CancelOrigin, onBehalfOf, originHere } from "./cancel_origin.ts";
+import { uncalled } from "./_call.ts";
 import { current, currentNative, policy } from "./_current.ts";
 import { Context, inheritedContext } from "./context.ts";
 import {
@@ -88,7 +89,7 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _region: Region | null = null;
   /** @internal */
-  readonly _iterator: Iterator<unknown, unknown, unknown>;
+  _iterator: Iterator<unknown, unknown, unknown>;
   /**
    * The tasks of a loop are a list through these: a set would cost as much as all the rest of making a task.
    *
@@ -593,7 +594,7 @@ function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown
 /** Begins a coroutine. One that was awaited before, or closed, fails the task, and not whoever makes it. */
 function begin(coroutine: Coroutine<unknown>): Iterator<Suspension, unknown, unknown> {
   try {
-    return coroutine[Symbol.iterator]();
+    return uncalled(coroutine[Symbol.iterator]());
   } catch (error) {
     return {
       next: () => {
