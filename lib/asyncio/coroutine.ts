@@ -218,7 +218,7 @@ export function adopt<T>(
     loop._adopted(outside, -1);
   };
   loop._adopted(outside, 1);
-  future._observe({ fn: settled, context: undefined });
+  future._whenDone(settled);
   const settle = (end: () => void): void => {
     settled();
     if (!future.done() && !loop.isClosed()) end();

@@ -5,13 +5,14 @@
 
 import { detachedError } from "../_detached_error.ts";
 import { type CancelOrigin, originHere } from "./cancel_origin.ts";
-import { current, policy } from "./_current.ts";
+import { current, type Frame, policy } from "./_current.ts";
 import { awaitFuture } from "./_native_await.ts";
 import { type Context, inheritedContext } from "./context.ts";
 import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, cancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
+import type { Runnable } from "./_ready_queue.ts";
 import type { Strand } from "./_strand.ts";
 
 /** The states of a {@linkcode Future}, as `toString()` shows them. */
@@ -29,9 +30,47 @@ export interface DoneCallbackOptions {
   context?: Context | undefined;
 }
 
-interface DoneCallback {
+/** A function to be called with a future when that is done: an observer of it, and then what the loop runs. */
+class DoneCallback implements Frame, Runnable {
   readonly fn: (future: never) => unknown;
-  readonly context: Context | undefined;
+  readonly #future: Future<unknown>;
+  _context: Context | undefined;
+
+  constructor(fn: (future: never) => unknown, future: Future<unknown>, context: Context | undefined) {
+    this.fn = fn;
+    this.#future = future;
+    this._context = context;
+  }
+
+  get _loop(): EventLoop {
+    return this.#future._loop;
+  }
+
+  get _task(): null {
+    return null;
+  }
+
+  get _native(): null {
+    return null;
+  }
+
+  _run(): void {
+    current.frame = this;
+    try {
+      this.fn(this.#future as never);
+    } catch (error) {
+      this._loop._callbackFailed(error, this._asHandle(), `Exception in callback ${describeFunction(this.fn)}`);
+    }
+  }
+
+  toString(): string {
+    return String(this._asHandle());
+  }
+
+  /** As messages show it. */
+  _asHandle(): Handle {
+    return new Handle(this.fn as (...args: never[]) => unknown, [this.#future], this._loop, this._context);
+  }
 }
 
 /** What waits for a future: a coroutine, or a function to be called. */
@@ -247,12 +286,7 @@ export class Future<T> implements PromiseLike<T> {
         `Cannot add ${Deno.inspect(callback)} as a done callback: pass a function`,
       );
     }
-    const entry: DoneCallback = {
-      fn: callback,
-      context: options?.context ?? inheritedContext(),
-    };
-    if (this.#state === PENDING) this._observe(entry);
-    else schedule(this as Future<unknown>, entry);
+    this._whenDone(callback, options?.context ?? inheritedContext());
   }
 
   /**
@@ -264,7 +298,7 @@ export class Future<T> implements PromiseLike<T> {
   removeDoneCallback(callback: (future: this) => unknown): number {
     if (this.#state !== PENDING) return 0;
     const list = listOf(this.#content as Observers);
-    const kept = list.filter((entry) => !("fn" in entry) || entry.fn !== callback);
+    const kept = list.filter((entry) => !(entry instanceof DoneCallback) || entry.fn !== callback);
     if (kept.length < list.length) {
       this.#content = kept.length === 0 ? undefined : kept;
     }
@@ -345,7 +379,9 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state === FAILED) parts.push(`exception=${this._peekError()}`);
     if (this.#state === PENDING && this.#content !== undefined) {
       const names = listOf(this.#content as Observers)
-        .map((entry) => "fn" in entry ? describeFunction(entry.fn) : `wakeup of ${entry._task.getName()}`);
+        .map((entry) =>
+          entry instanceof DoneCallback ? describeFunction(entry.fn) : `wakeup of ${entry._task.getName()}`
+        );
       parts.push(`cb=[${names.join(", ")}]`);
     }
     const origin = origins.get(this);
@@ -360,6 +396,17 @@ export class Future<T> implements PromiseLike<T> {
         `Cannot ${action} ${this} as it is done: check done() first`,
       );
     }
+  }
+
+  /**
+   * Has `callback(future)` scheduled when it is done, or now.
+   *
+   * @internal
+   */
+  _whenDone(callback: (future: this) => unknown, context?: Context): void {
+    const entry = new DoneCallback(callback, this as Future<unknown>, context);
+    if (this.#state === PENDING) this._observe(entry);
+    else this._loop._enqueue(entry);
   }
 
   /**
@@ -472,21 +519,13 @@ export class Future<T> implements PromiseLike<T> {
     this.#state = state;
     this.#content = content;
     if (observers === undefined) return;
-    if (!Array.isArray(observers)) schedule(this as Future<unknown>, observers);
-    else for (const observer of observers) schedule(this as Future<unknown>, observer);
+    if (!Array.isArray(observers)) this._loop._enqueue(observers);
+    else for (const observer of observers) this._loop._enqueue(observer);
   }
 }
 
 function listOf(observers: Observers): Observer[] {
   return observers === undefined ? [] : Array.isArray(observers) ? observers : [observers];
-}
-
-/** Has the loop call, or let go on, what has waited for `future`. */
-function schedule(future: Future<unknown>, observer: Observer): void {
-  const loop = future._loop;
-  if ("fn" in observer) {
-    loop._enqueue(new Handle(observer.fn as (...args: never[]) => unknown, [future], loop, observer.context));
-  } else loop._enqueue(observer);
 }
 
 /**

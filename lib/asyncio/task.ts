@@ -571,7 +571,7 @@ export class Task<T> extends Future<T> {
       return;
     }
     signal.addEventListener("abort", cancel, { once: true });
-    this._observe({ fn: () => signal.removeEventListener("abort", cancel), context: undefined });
+    this._whenDone(() => signal.removeEventListener("abort", cancel));
   }
 
   #describeCoroutine(): string {
