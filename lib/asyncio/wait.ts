@@ -72,10 +72,10 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
     for (const stop of stops) stop();
     for (const future of futures) if (!(future instanceof CallFuture)) future.removeDoneCallback(oneDone);
   }
-  const done = new Set<F>();
   const pending = new Set<F>();
-  for (const future of futures) (future.done() ? done : pending).add(future);
-  return { done, pending };
+  for (const future of futures) if (!future.done()) pending.add(future);
+  for (const future of pending) futures.delete(future);
+  return { done: futures, pending };
 });
 
 /**
