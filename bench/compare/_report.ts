@@ -193,6 +193,8 @@ const READING: Record<Section, string> = {
 - Each contestant runs each row in a program of its own.
 - A switch is \`sleep(0)\`; native promises switch by \`await null\`, Effect by \`yieldNow\`, effection by waiting for a
   promise that is resolved, as it has no other way to let others go first.
+- The calls of the chain are coroutines made by \`coroutine()\`, as those of Effect are by \`Effect.gen\`. A chain of plain
+  generators is run by V8, which takes longer the longer it is.
 - Only what a peer has is compared: there is no \`callSoon\` in effection and Effect, no lock in effection. Its queues
   have no bound, so an item there goes to another task and back.
 - p-limit and async-mutex stand for locks and semaphores of promises: \`@std/async\` 1.5.0 has neither. Native promises

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Region } from "./_cancellation.ts";
 import type { Context } from "./context.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { NativeCall } from "./_native_call.ts";
@@ -19,7 +20,14 @@ export interface Frame {
  *
  * A plain variable, as entering an `AsyncLocalStorage` costs several times as much as a whole step of a generator.
  */
-export const current: { frame: Frame | null } = { frame: null };
+export const current: {
+  frame: Frame | null;
+  /**
+   * What runs in the task that is the frame: a strand, or native code that is about to start one; `null` if it is the
+   * task itself, as V8 writes `null` for less than an object.
+   */
+  here: { readonly _region: Region | null } | null;
+} = { frame: null, here: null };
 
 /** The frame that follows native code through its awaits. */
 export const frames: AsyncLocalStorage<Frame> = new AsyncLocalStorage<Frame>();

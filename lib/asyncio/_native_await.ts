@@ -22,7 +22,7 @@ export function settled<T>(future: Future<T>): Promise<T> {
       else resolve(future.result());
       return;
     }
-    future._observe({ fn: settle, context: undefined });
+    future._whenDone(settle);
     loop._enter(settle, reject);
   });
 }

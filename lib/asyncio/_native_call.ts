@@ -6,7 +6,16 @@ import type { EventLoop } from "./event_loop.ts";
 import { CancelRequest, type Region } from "./_cancellation.ts";
 import { CancelOrigin } from "./cancel_origin.ts";
 import { cancellationIn, CancelledError } from "./exceptions.ts";
-import { Strand, type StrandOwner, type Waitable } from "./_strand.ts";
+import {
+  cancelStrand,
+  isShieldedFrom,
+  leaveStrand,
+  NativeStrand,
+  type Strand,
+  type StrandOwner,
+  takeStep,
+  type Waitable,
+} from "./_strand.ts";
 import type { Task } from "./task.ts";
 
 /** A promise that is settled by a strand. */
@@ -98,10 +107,10 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     if (this.#state === "abandoned") return Promise.reject(errorOf(this.#givenUp!));
     const task = this._task;
     const before = current.frame;
-    const here = task._here;
+    const here = current.here;
     // Within what runs already: a cancellation that was asked for comes when it waits, not before.
     current.frame = task;
-    task._here = this;
+    current.here = this;
     let result: IteratorResult<unknown, T>;
     try {
       result = iterator.next();
@@ -109,7 +118,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       return Promise.reject(error);
     } finally {
       current.frame = before;
-      task._here = here;
+      current.here = here;
     }
     // Where there is nothing to wait for, the code goes on as if it had not asked.
     return result.done ? Promise.resolve(result.value) : this.#park(iterator, result, bystander);
@@ -122,7 +131,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   ): Promise<T> {
     this.#parked();
     return new Promise<T>((resolve, reject) => {
-      const strand = new Strand(this._task, iterator, this);
+      const strand = new NativeStrand(this._task, iterator, this);
       strand._region = this._region;
       this.#strands.set(strand, {
         resolve: resolve as (value: unknown) => void,
@@ -131,10 +140,10 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
       });
       this._loop._parkedNatives++;
       const before = current.frame;
-      const here = this._task._here;
-      strand._stepped(result);
+      const here = current.here;
+      takeStep(strand, result);
       current.frame = before;
-      this._task._here = here;
+      current.here = here;
       // A loop on a virtual clock may have fallen asleep until the host had answered this code, as it now has.
       this._loop._wake();
     });
@@ -153,7 +162,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     if (this.#strands.size > 0) {
       let accepted = false;
       for (const strand of [...this.#strands.keys()]) {
-        accepted = strand._cancel(request) || accepted;
+        accepted = cancelStrand(strand, request) || accepted;
       }
       return accepted;
     }
@@ -179,7 +188,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   _leave(request: CancelRequest): boolean {
     if (this.#state !== "running") return false;
     if (this.#strands.size > 0) {
-      for (const strand of [...this.#strands.keys()]) strand._leave(request);
+      for (const strand of [...this.#strands.keys()]) leaveStrand(strand, request);
     } else {
       this.#givenUp = request;
       this.#settle("abandoned", errorOf(request));
@@ -188,7 +197,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
   }
 
   _isShieldedFrom(request: CancelRequest): boolean {
-    for (const strand of this.#strands.keys()) if (strand._isShieldedFrom(request)) return true;
+    for (const strand of this.#strands.keys()) if (isShieldedFrom(strand, request)) return true;
     return false;
   }
 
@@ -256,7 +265,7 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     ignoreUnhandled();
     const origin = new CancelOrigin("left behind", this._task);
     const request = new CancelRequest(this._region, "The code that has begun this wait has ended", origin);
-    for (const [strand, { bystander }] of [...this.#strands]) if (!bystander) strand._leave(request);
+    for (const [strand, { bystander }] of [...this.#strands]) if (!bystander) leaveStrand(strand, request);
   }
 
   #endGrace(): void {

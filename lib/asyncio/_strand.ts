@@ -1,9 +1,11 @@
+import { Call } from "./_call.ts";
 import { current } from "./_current.ts";
 import type { NativeCall } from "./_native_call.ts";
 import { type CancelRequest, reaches, type Region, StrandQuery } from "./_cancellation.ts";
 import { onBehalfOf } from "./cancel_origin.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
+import type { Runnable } from "./_ready_queue.ts";
 import type { Task } from "./task.ts";
 
 /** What a strand can wait for: a future, or a call of native code. */
@@ -17,27 +19,36 @@ export interface Waitable {
   toString(): string;
 }
 
-/** Where the outcome of a strand goes. */
+/** Where the outcome of a strand of native code goes. */
 export interface StrandOwner {
   _strandReturned(value: unknown, strand: Strand): void;
   _strandThrew(error: unknown, strand: Strand): void;
 }
 
 /**
- * A generator that a task drives. The task of a generator coroutine has one from beginning to end; native code in a
- * task has one for each Skein awaitable that it awaits at that moment. A strand is in the ready queue at most once, as
+ * A generator that a task drives. The task of a generator coroutine is one itself, from beginning to end; native code in
+ * a task has one for each Skein awaitable that it awaits at that moment. A strand is in the ready queue at most once, as
  * itself: a switch between tasks makes no object.
  */
-export class Strand {
+export interface Strand extends Runnable {
   readonly _task: Task<unknown>;
   /** What it waits for; `null` while it runs or is in the ready queue after a bare `yield`. */
-  _waiter: Waitable | null = null;
+  _waiter: Waitable | null;
   /** The innermost scope that its code is in. */
+  _region: Region | null;
+  /** Its generator, or a call that this waits for. */
+  _iterator: Iterator<unknown, unknown, unknown>;
+  _returned(value: unknown): void;
+  _threw(error: unknown): void;
+}
+
+/** What native code in a task awaits. */
+export class NativeStrand implements Strand {
+  readonly _task: Task<unknown>;
+  _waiter: Waitable | null = null;
   _region: Region | null = null;
-  readonly #iterator: Iterator<unknown, unknown, unknown>;
+  _iterator: Iterator<unknown, unknown, unknown>;
   readonly #owner: StrandOwner;
-  /** An error to throw at the next step, in a box as anything can be thrown. */
-  #pending: { error: unknown } | null = null;
 
   constructor(
     task: Task<unknown>,
@@ -45,149 +56,184 @@ export class Strand {
     owner: StrandOwner,
   ) {
     this._task = task;
-    this.#iterator = iterator;
+    this._iterator = iterator;
     this.#owner = owner;
   }
 
-  /** The next step, as the loop calls it. */
   _run(): void {
-    const waiter = this._waiter;
-    if (waiter === null && this.#pending === null && !this._task._alert) {
-      this.#advance(false, undefined, null);
-    } else if (waiter !== null) {
-      this._waiter = null;
-      // The value is not passed in: who waits reads it from what it waited for.
-      const throws = waiter._throws();
-      const error = throws ? waiter._takeError() : undefined;
-      // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits,
-      // not before.
-      if (isNativeCall(waiter)) this.#advance(throws, error, null);
-      else this._step(throws, error);
-    } else if (this.#pending !== null) {
-      const { error } = this.#pending;
-      this.#pending = null;
-      this._step(true, error);
-    } else this._step(false, undefined, true);
+    runStrand(this);
   }
 
-  /** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
-  _start(): void {
-    this.#advance(false, undefined, undefined);
+  _returned(value: unknown): void {
+    this.#owner._strandReturned(value, this);
   }
 
-  /** Cancels what it waits for, if the request gets here. */
-  _cancel(request: CancelRequest): boolean {
-    const waiter = this._waiter;
-    if (waiter === null || !reaches(request, this._region)) return false;
-    return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+  _threw(error: unknown): void {
+    this.#owner._strandThrew(error, this);
   }
+}
 
-  /**
-   * Cancels it as nobody waits for it any more, also if what it waits for is done. Code in a shield is left to go on.
-   */
-  _leave(request: CancelRequest): void {
-    const waiter = this._waiter;
-    if (!reaches(request, this._region)) return;
-    const accepted = isNativeCall(waiter)
-      ? waiter._leave(request)
-      : waiter !== null && onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
-    if (!accepted) this._waiter = failed(new CancelledError(request.message, { origin: request.origin }));
+/** What a strand waits for before its first step. */
+export const BEGINNING: Waitable = {
+  cancel: () => false,
+  _throws: () => false,
+  _takeError: () => undefined,
+  toString: () => "its next turn",
+};
+
+/** The next step, as the loop calls it. */
+export function runStrand(strand: Strand): void {
+  const waiter = strand._waiter;
+  if (waiter === null) {
+    if (strand._task._alert) step(strand, false, undefined, true);
+    else advance(strand, false, undefined, null);
+    return;
   }
-
-  /** Whether a shield is what keeps the request from code that it is meant for. */
-  _isShieldedFrom(request: CancelRequest): boolean {
-    const waiter = this._waiter;
-    return !reaches(request, this._region) || isNativeCall(waiter) && waiter._isShieldedFrom(request);
+  strand._waiter = null;
+  if (waiter === BEGINNING) {
+    if (strand._task._alert) step(strand, false, undefined, true);
+    else startStrand(strand);
+    return;
   }
+  // The value is not passed in: who waits reads it from what it waited for.
+  const throws = waiter._throws();
+  const error = throws ? waiter._takeError() : undefined;
+  // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits, not
+  // before.
+  if (isNativeCall(waiter)) advance(strand, throws, error, null);
+  else step(strand, throws, error);
+}
 
-  /** `turn` says that what has ended is a wait for nothing but the next turn, which could not be cancelled. */
-  _step(throwing: boolean, error: unknown, turn = false): void {
-    if (this._task._alert) {
-      const due = this._task._takeDue(this._region, turn);
-      if (due !== null) {
-        if (!throwing || !(error instanceof CancelledError)) error = due;
-        throwing = true;
-      }
+/** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
+export function startStrand(strand: Strand): void {
+  strand._waiter = null;
+  advance(strand, false, undefined, undefined);
+}
+
+/** Cancels what it waits for, if the request gets here. */
+export function cancelStrand(strand: Strand, request: CancelRequest): boolean {
+  const waiter = strand._waiter;
+  if (waiter === null || !reaches(request, strand._region)) return false;
+  return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+}
+
+/** Cancels it as nobody waits for it any more, also if what it waits for is done. Code in a shield is left to go on. */
+export function leaveStrand(strand: Strand, request: CancelRequest): void {
+  const waiter = strand._waiter;
+  if (!reaches(request, strand._region)) return;
+  const accepted = isNativeCall(waiter)
+    ? waiter._leave(request)
+    : waiter !== null && onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+  if (!accepted) strand._waiter = failed(request.origin._error(request.message));
+}
+
+/** Whether a shield is what keeps the request from code that it is meant for. */
+export function isShieldedFrom(strand: Strand, request: CancelRequest): boolean {
+  const waiter = strand._waiter;
+  return !reaches(request, strand._region) || isNativeCall(waiter) && waiter._isShieldedFrom(request);
+}
+
+/** `turn` says that what has ended is a wait for nothing but the next turn, which could not be cancelled. */
+function step(strand: Strand, throwing: boolean, error: unknown, turn = false): void {
+  if (strand._task._alert) {
+    const due = strand._task._takeDue(strand._region, turn);
+    if (due !== null) {
+      if (!throwing || !(error instanceof CancelledError)) error = due;
+      throwing = true;
     }
-    this.#advance(throwing, error, null);
   }
+  advance(strand, throwing, error, null);
+}
 
-  /** `sent` tells the iterator whether it begins (`undefined`) or goes on. */
-  #advance(throwing: boolean, error: unknown, sent: null | undefined): void {
-    const task = this._task;
-    current.frame = task;
-    if (task._here !== this) task._here = this;
-    let result: IteratorResult<unknown, unknown>;
-    try {
-      if (!throwing) result = this.#iterator.next(sent);
-      else if (this.#iterator.throw !== undefined) {
-        result = this.#iterator.throw(error);
-      } else throw error;
-    } catch (thrown) {
-      this.#owner._strandThrew(thrown, this);
-      return;
-    }
-    this._stepped(result);
+/** `sent` tells the iterator whether it begins (`undefined`) or goes on. */
+function advance(strand: Strand, throwing: boolean, error: unknown, sent: null | undefined): void {
+  const task = strand._task;
+  current.frame = task;
+  current.here = strand === task ? null : strand;
+  let result: IteratorResult<unknown, unknown>;
+  try {
+    const iterator = strand._iterator;
+    if (!throwing) result = iterator.next(sent);
+    else if (iterator.throw !== undefined) result = iterator.throw(error);
+    else throw error;
+  } catch (thrown) {
+    end(strand, true, thrown);
+    return;
   }
+  takeStep(strand, result);
+}
 
-  /** Takes what the iterator gave. */
-  _stepped(result: IteratorResult<unknown, unknown>): void {
-    if (result.done) this.#owner._strandReturned(result.value, this);
-    else if (result.value === undefined || result.value === null) {
-      this._task._loop._enqueue(this);
-    } else this.#wait(result.value);
-  }
+/** What the strand drives has ended: it goes on with the caller, or has ended itself. */
+function end(strand: Strand, throwing: boolean, outcome: unknown): void {
+  const iterator = strand._iterator;
+  if (iterator instanceof Call) {
+    strand._iterator = iterator.end(throwing ? undefined : outcome);
+    advance(strand, throwing, outcome, null);
+  } else if (throwing) strand._threw(outcome);
+  else strand._returned(outcome);
+}
 
-  #wait(yielded: unknown): void {
-    const task = this._task;
-    if (yielded instanceof Future) {
-      if (yielded._loop !== task._loop) {
-        this.#throwLater(
-          `Cannot wait for ${yielded} in ${task} as it is attached to a different loop: make it on the loop that runs the task`,
-        );
-        return;
-      }
-      if (!yielded._blocking) {
-        this.#throwLater(
-          `Cannot yield ${yielded} in ${task}: write yield* instead of yield`,
-        );
-        return;
-      }
-      yielded._blocking = false;
-      if (yielded === task) {
-        this.#throwLater(
-          `Cannot await ${task} in itself: it would wait for ever`,
-        );
-        return;
-      }
-      yielded._observe(this);
-      this._waiter = yielded;
-    } else if (isNativeCall(yielded)) {
-      yielded._observe(this);
-      this._waiter = yielded;
-    } else if (yielded instanceof StrandQuery) {
-      yielded.strand = this;
-      this.#advance(false, undefined, null);
-      return;
-    } else {
-      const what = Deno.inspect(yielded, { depth: 0 });
-      this.#throwLater(
-        `Task got bad yield: ${what}. Write yield* with a coroutine, a future or a task, or a bare yield`,
+/** Takes what the iterator gave. */
+export function takeStep(strand: Strand, result: IteratorResult<unknown, unknown>): void {
+  if (result.done) end(strand, false, result.value);
+  else if (result.value === undefined || result.value === null) {
+    strand._task._loop._enqueue(strand);
+  } else wait(strand, result.value);
+}
+
+function wait(strand: Strand, yielded: unknown): void {
+  const task = strand._task;
+  if (yielded instanceof Future) {
+    const blocking = yielded._blocking;
+    yielded._blocking = false;
+    if (yielded._loop !== task._loop) {
+      throwLater(
+        strand,
+        `Cannot wait for ${yielded} in ${task} as it is attached to a different loop: make it on the loop that runs the task`,
       );
       return;
     }
-    if (task._alert) task._cancelWait(this);
+    if (!blocking) {
+      throwLater(strand, `Cannot yield ${yielded} in ${task}: write yield* instead of yield`);
+      return;
+    }
+    if (yielded === task) {
+      throwLater(strand, `Cannot await ${task} in itself: it would wait for ever`);
+      return;
+    }
+    yielded._observe(strand);
+    strand._waiter = yielded;
+  } else if (isNativeCall(yielded)) {
+    yielded._observe(strand);
+    strand._waiter = yielded;
+  } else if (yielded instanceof Call) {
+    const value = yielded.begin(strand._iterator);
+    strand._iterator = yielded;
+    takeStep(strand, { done: false, value });
+    return;
+  } else if (yielded instanceof StrandQuery) {
+    yielded.strand = strand;
+    advance(strand, false, undefined, null);
+    return;
+  } else {
+    const what = Deno.inspect(yielded, { depth: 0 });
+    throwLater(
+      strand,
+      `Task got bad yield: ${what}. Write yield* with a coroutine, a future or a task, or a bare yield`,
+    );
+    return;
   }
+  if (task._alert) task._cancelWait(strand);
+}
 
-  #throwLater(message: string): void {
-    this.#pending = { error: new RuntimeError(message) };
-    this._task._loop._enqueue(this);
-  }
+function throwLater(strand: Strand, message: string): void {
+  strand._waiter = failed(new RuntimeError(message));
+  strand._task._loop._enqueue(strand);
 }
 
 /** What throws in a strand that is about to go on. */
 function failed(error: unknown): Waitable {
-  return { cancel: () => false, _throws: () => true, _takeError: () => error };
+  return { cancel: () => false, _throws: () => true, _takeError: () => error, toString: () => "its next turn" };
 }
 
 function isNativeCall(value: unknown): value is NativeCall {

@@ -4,6 +4,7 @@
  */
 
 import { Future as CallFuture } from "../futures/future.ts";
+import { called } from "./_call.ts";
 import { currentFrame, currentNative, policy } from "./_current.ts";
 import { settled } from "./_native_await.ts";
 import { NativeCall } from "./_native_call.ts";
@@ -127,9 +128,7 @@ export class FunctionCoroutine<A extends unknown[], T> extends Coroutine<T> {
     this.#call = undefined;
     watch?.unregister(this);
     if (isGeneratorFunction(call.fn)) {
-      return Reflect.apply(call.fn, call.self, call.args) as GeneratorCoroutine<
-        T
-      >;
+      return called(Reflect.apply(call.fn, call.self, call.args) as GeneratorCoroutine<T>);
     }
     return callNative(() => Reflect.apply(call.fn, call.self, call.args)) as Iterator<Suspension, T, unknown>;
   }
@@ -219,7 +218,7 @@ export function adopt<T>(
     loop._adopted(outside, -1);
   };
   loop._adopted(outside, 1);
-  future._observe({ fn: settled, context: undefined });
+  future._whenDone(settled);
   const settle = (end: () => void): void => {
     settled();
     if (!future.done() && !loop.isClosed()) end();

@@ -10,10 +10,12 @@ import { CancelledError as CallCancelledError } from "../futures/errors.ts";
 import type { Executor, SubmitOptions } from "../futures/executor.ts";
 import { observe, outcomeOf } from "../futures/future.ts";
 import { ThreadPoolExecutor } from "../futures/thread_pool_executor.ts";
+import { forgetCalls } from "./_call.ts";
 import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
 import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
 import { TimerHeap } from "./_timer_heap.ts";
+import { forgetOrigin } from "./cancel_origin.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
 import { Context, inheritedContext, travellingValues } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, iscoroutinefunction, watchCoroutines } from "./coroutine.ts";
@@ -1096,6 +1098,7 @@ export class EventLoop implements Disposable {
       queueMicrotask(this.#turn);
     } finally {
       current.frame = null;
+      current.here = null;
     }
   };
 
@@ -1122,6 +1125,8 @@ export class EventLoop implements Disposable {
    * @returns Whether there is an iteration to run; if not, the loop waits.
    */
   #beginIteration(): boolean {
+    forgetOrigin();
+    forgetCalls();
     if (
       !this.isRunning() ||
       (this.#ready.length === 0 && !this.#stopping && !this.#passTime())
@@ -1237,7 +1242,7 @@ export class EventLoop implements Disposable {
     item._run();
     const took = performance.now() - start;
     if (took >= this.slowCallbackDuration) {
-      const what = item instanceof Handle ? item : (item as unknown as { _task: Task<unknown> })._task;
+      const what = (item as unknown as { _task: Task<unknown> | null })._task ?? item;
       console.warn(`Executing ${what} took ${took.toFixed(0)} ms`);
     }
   }

@@ -19,7 +19,8 @@ export interface CancelledErrorOptions extends ErrorOptions {
 }
 
 /**
- * A task or a future was cancelled. Thrown into a task where it waits, and by whatever waits for a cancelled future.
+ * A task or a future was cancelled. Thrown into a task where it waits, and by whatever waits for a cancelled future. What
+ * one task cancels at a time gets one and the same error. It has no stack; its `origin` says where it comes from.
  *
  * CPython's `asyncio.CancelledError`; not the class of that name in `futures`, which is for calls that an executor
  * never ran.
@@ -45,6 +46,20 @@ export class CancelledError extends Error {
     this.reason = reason ?? undefined;
     this.origin = options?.origin;
   }
+}
+
+/** V8 leaves out the frames above `new.target`; this one is never on the stack, so that it leaves out all. */
+function Nowhere(): void {}
+Nowhere.prototype = CancelledError.prototype;
+
+/**
+ * As `new CancelledError()`, with an empty stack: where the loop makes one there is nothing to be seen but the loop. It
+ * takes half the time, and holds on to nothing but what it tells.
+ *
+ * @internal
+ */
+export function cancelledError(message: unknown, origin: CancelOrigin | undefined): CancelledError {
+  return Reflect.construct(CancelledError, [message, { origin }], Nowhere);
 }
 
 /**

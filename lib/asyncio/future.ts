@@ -5,13 +5,14 @@
 
 import { detachedError } from "../_detached_error.ts";
 import { type CancelOrigin, originHere } from "./cancel_origin.ts";
-import { current, policy } from "./_current.ts";
+import { current, type Frame, policy } from "./_current.ts";
 import { awaitFuture } from "./_native_await.ts";
 import { type Context, inheritedContext } from "./context.ts";
 import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { CancelledError, InvalidStateError } from "./exceptions.ts";
+import { CancelledError, cancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
+import type { Runnable } from "./_ready_queue.ts";
 import type { Strand } from "./_strand.ts";
 
 /** The states of a {@linkcode Future}, as `toString()` shows them. */
@@ -29,13 +30,52 @@ export interface DoneCallbackOptions {
   context?: Context | undefined;
 }
 
-interface DoneCallback {
+/** A function to be called with a future when that is done: an observer of it, and then what the loop runs. */
+class DoneCallback implements Frame, Runnable {
   readonly fn: (future: never) => unknown;
-  readonly context: Context | undefined;
+  readonly #future: Future<unknown>;
+  _context: Context | undefined;
+
+  constructor(fn: (future: never) => unknown, future: Future<unknown>, context: Context | undefined) {
+    this.fn = fn;
+    this.#future = future;
+    this._context = context;
+  }
+
+  get _loop(): EventLoop {
+    return this.#future._loop;
+  }
+
+  get _task(): null {
+    return null;
+  }
+
+  get _native(): null {
+    return null;
+  }
+
+  _run(): void {
+    current.frame = this;
+    try {
+      this.fn(this.#future as never);
+    } catch (error) {
+      this._loop._callbackFailed(error, this._asHandle(), `Exception in callback ${describeFunction(this.fn)}`);
+    }
+  }
+
+  toString(): string {
+    return String(this._asHandle());
+  }
+
+  /** As messages show it. */
+  _asHandle(): Handle {
+    return new Handle(this.fn as (...args: never[]) => unknown, [this.#future], this._loop, this._context);
+  }
 }
 
 /** What waits for a future: a coroutine, or a function to be called. */
 type Observer = Strand | DoneCallback;
+type Observers = Observer | Observer[] | undefined;
 
 const PENDING = 0;
 const CANCELLED = 1;
@@ -56,6 +96,15 @@ export interface Unretrieved {
   readonly future: WeakRef<Future<unknown>>;
   readonly loop: EventLoop;
 }
+
+/** What a future failed with. */
+interface Failure {
+  readonly exception: unknown;
+  unretrieved: Unretrieved | null;
+}
+
+/** The stacks where futures were made that were made in debug mode. */
+const origins = new WeakMap<object, string>();
 
 const collected = new FinalizationRegistry<Unretrieved>((report) => report.loop._reportUnretrieved(report));
 
@@ -98,21 +147,16 @@ export class Future<T> implements PromiseLike<T> {
   _blocking = false;
   /** @internal */
   _cancelMessage: unknown = undefined;
-  /**
-   * The stack where it was made, in debug mode.
-   *
-   * @internal
-   */
-  _origin: string | undefined = undefined;
   #state: typeof PENDING | typeof CANCELLED | typeof FINISHED | typeof FAILED = PENDING;
-  #outcome: unknown = undefined;
-  #observers: Observer | Observer[] | undefined = undefined;
-  #unretrieved: Unretrieved | undefined = undefined;
   /**
-   * When it is cancelled: the error that a task ended with, until that is handed out; else what asked for it. One field
-   * for both, as every future has it.
+   * One field for what it never has at a time, as there may be a million futures:
+   *
+   * - pending: what waits for it, an {@linkcode Observer}, an array of them, or `undefined`;
+   * - finished: the result;
+   * - failed: a {@linkcode Failure};
+   * - cancelled: the error that a task ended with, until that is handed out; else what asked for it, if that is known.
    */
-  #cancelled: CancelledError | CancelOrigin | undefined = undefined;
+  #content: unknown = undefined;
 
   /**
    * Pending. {@linkcode EventLoop.createFuture} is the same.
@@ -121,7 +165,7 @@ export class Future<T> implements PromiseLike<T> {
    */
   constructor(options?: FutureOptions) {
     this._loop = options?.loop ?? current.frame?._loop ?? policy.getEventLoop();
-    if (this._loop.debug) this._origin = callerStack();
+    if (this._loop.debug) origins.set(this, callerStack());
   }
 
   /** The loop it belongs to. */
@@ -146,12 +190,10 @@ export class Future<T> implements PromiseLike<T> {
    * @returns `false` if it was done already.
    */
   cancel(message?: unknown): boolean {
-    this.#retrieve();
+    this._markRetrieved();
     if (this.#state !== PENDING) return false;
-    this.#state = CANCELLED;
     this._cancelMessage = message;
-    this.#cancelled = originHere();
-    this.#notify();
+    this._end(CANCELLED, originHere());
     return true;
   }
 
@@ -164,7 +206,7 @@ export class Future<T> implements PromiseLike<T> {
    * @throws {unknown} Its exception, if it has one.
    */
   result(): T {
-    if (this.#state === FINISHED) return this.#outcome as T;
+    if (this.#state === FINISHED) return this.#content as T;
     if (this.#state === PENDING) {
       throw new InvalidStateError(
         `Cannot get the result of ${this} as it is not done: wait for it with yield* or await first`,
@@ -199,9 +241,7 @@ export class Future<T> implements PromiseLike<T> {
    */
   setResult(value: T): void {
     this._requirePending("set a result of");
-    this.#outcome = value;
-    this.#state = FINISHED;
-    this.#notify();
+    this._end(FINISHED, value);
   }
 
   /**
@@ -218,19 +258,17 @@ export class Future<T> implements PromiseLike<T> {
     ) {
       exception = Reflect.construct(exception, []);
     }
-    this.#outcome = exception;
-    this.#state = FAILED;
-    this.#unretrieved = {
+    const failure: Failure = { exception, unretrieved: null };
+    this._end(FAILED, failure);
+    const report = failure.unretrieved = {
       exception,
       label: String(this),
       future: new WeakRef(this as Future<unknown>),
       loop: this._loop,
     };
-    this._loop._unretrieved.add(this.#unretrieved);
-    collected.register(this, this.#unretrieved, this.#unretrieved);
-    const report = this.#unretrieved;
+    this._loop._unretrieved.add(report);
+    collected.register(this, report, report);
     queueMicrotask(() => letGo(report));
-    this.#notify();
   }
 
   /**
@@ -248,12 +286,7 @@ export class Future<T> implements PromiseLike<T> {
         `Cannot add ${Deno.inspect(callback)} as a done callback: pass a function`,
       );
     }
-    const entry: DoneCallback = {
-      fn: callback,
-      context: options?.context ?? inheritedContext(),
-    };
-    if (this.#state === PENDING) this._observe(entry);
-    else this.#schedule(entry);
+    this._whenDone(callback, options?.context ?? inheritedContext());
   }
 
   /**
@@ -263,19 +296,46 @@ export class Future<T> implements PromiseLike<T> {
    * @returns How many times it had been.
    */
   removeDoneCallback(callback: (future: this) => unknown): number {
-    const observers = this.#observers;
-    if (observers === undefined) return 0;
-    const list = Array.isArray(observers) ? observers : [observers];
-    const kept = list.filter((entry) => !("fn" in entry) || entry.fn !== callback);
+    if (this.#state !== PENDING) return 0;
+    const list = listOf(this.#content as Observers);
+    const kept = list.filter((entry) => !(entry instanceof DoneCallback) || entry.fn !== callback);
     if (kept.length < list.length) {
-      this.#observers = kept.length === 0 ? undefined : kept;
+      this.#content = kept.length === 0 ? undefined : kept;
     }
     return list.length - kept.length;
   }
 
   /** Waits for it in a generator coroutine: `const value = yield* future`. */
   [Symbol.iterator](): Iterator<Suspension, T, unknown> {
-    return new FutureIterator(this);
+    return this as unknown as Iterator<Suspension, T, unknown>;
+  }
+
+  /**
+   * The steps of `yield* future`: gives the future to the task that drives the generator, then its result. The future is
+   * its own iterator, as one more object for each wait would be felt: `yield*` begins with `undefined`, and a task goes
+   * on with `null`.
+   *
+   * @internal
+   */
+  next(sent?: unknown): IteratorResult<Suspension, T> {
+    if (this.#state !== PENDING) return { done: true, value: this.result() };
+    if (sent !== undefined || this._blocking) {
+      throw new InvalidStateError(
+        `Cannot go on as ${this} is still pending: wait for it with yield* or await`,
+      );
+    }
+    this._blocking = true;
+    return { done: false, value: this as Future<unknown> };
+  }
+
+  /** @internal */
+  throw(error: unknown): never {
+    throw error;
+  }
+
+  /** @internal */
+  return(value: T): IteratorResult<Suspension, T> {
+    return { done: true, value };
   }
 
   /**
@@ -314,16 +374,18 @@ export class Future<T> implements PromiseLike<T> {
       ["pending", "cancelled", "finished", "finished"][this.#state]!,
     ];
     if (this.#state === FINISHED) {
-      parts.push(`result=${Deno.inspect(this.#outcome, { depth: 1 })}`);
+      parts.push(`result=${Deno.inspect(this.#content, { depth: 1 })}`);
     }
-    if (this.#state === FAILED) parts.push(`exception=${this.#outcome}`);
-    const observers = this.#observers;
-    if (observers !== undefined) {
-      const names = (Array.isArray(observers) ? observers : [observers])
-        .map((entry) => "fn" in entry ? describeFunction(entry.fn) : `wakeup of ${entry._task.getName()}`);
+    if (this.#state === FAILED) parts.push(`exception=${this._peekError()}`);
+    if (this.#state === PENDING && this.#content !== undefined) {
+      const names = listOf(this.#content as Observers)
+        .map((entry) =>
+          entry instanceof DoneCallback ? describeFunction(entry.fn) : `wakeup of ${entry._task.getName()}`
+        );
       parts.push(`cb=[${names.join(", ")}]`);
     }
-    if (this._origin !== undefined) parts.push(`created at ${this._origin}`);
+    const origin = origins.get(this);
+    if (origin !== undefined) parts.push(`created at ${origin}`);
     return parts;
   }
 
@@ -337,15 +399,26 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
+   * Has `callback(future)` scheduled when it is done, or now.
+   *
+   * @internal
+   */
+  _whenDone(callback: (future: this) => unknown, context?: Context): void {
+    const entry = new DoneCallback(callback, this as Future<unknown>, context);
+    if (this.#state === PENDING) this._observe(entry);
+    else this._loop._enqueue(entry);
+  }
+
+  /**
    * Has a strand go on, or a function called, when this future is done, which it is not yet.
    *
    * @internal
    */
   _observe(observer: Observer): void {
-    const observers = this.#observers;
-    if (observers === undefined) this.#observers = observer;
+    const observers = this.#content as Observers;
+    if (observers === undefined) this.#content = observer;
     else if (Array.isArray(observers)) observers.push(observer);
-    else this.#observers = [observers, observer];
+    else this.#content = [observers, observer];
   }
 
   /**
@@ -364,12 +437,12 @@ export class Future<T> implements PromiseLike<T> {
    */
   _takeError(): unknown {
     if (this.#state === FAILED) {
-      this.#retrieve();
-      return this.#outcome;
+      this._markRetrieved();
+      return this._peekError();
     }
-    const cancelled = this.#cancelled;
+    const cancelled = this.#content;
     if (!(cancelled instanceof CancelledError)) return this._cancelledError();
-    this.#cancelled = cancelled.origin;
+    this.#content = cancelled.origin;
     return cancelled;
   }
 
@@ -379,17 +452,18 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   get _cancelOrigin(): CancelOrigin | undefined {
-    const cancelled = this.#cancelled;
+    if (this.#state !== CANCELLED) return undefined;
+    const cancelled = this.#content as CancelledError | CancelOrigin | undefined;
     return cancelled instanceof CancelledError ? cancelled.origin : cancelled;
   }
 
   /**
-   * A new error that says how it was cancelled.
+   * An error that says how it was cancelled.
    *
    * @internal
    */
   _cancelledError(): CancelledError {
-    return new CancelledError(this._cancelMessage, { origin: this._cancelOrigin });
+    return this._cancelOrigin?._error(this._cancelMessage) ?? cancelledError(this._cancelMessage, undefined);
   }
 
   /**
@@ -398,10 +472,8 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   _endCancelled(by: CancelledError | CancelOrigin | undefined): void {
-    this.#cancelled = by;
     if (by instanceof CancelledError) this._cancelMessage = undefined;
-    this.#state = CANCELLED;
-    this.#notify();
+    this._end(CANCELLED, by);
   }
 
   /**
@@ -410,9 +482,7 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   _endWithResult(value: T): void {
-    this.#outcome = value;
-    this.#state = FINISHED;
-    this.#notify();
+    this._end(FINISHED, value);
   }
 
   /**
@@ -421,7 +491,13 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   _markRetrieved(): void {
-    this.#retrieve();
+    if (this.#state !== FAILED) return;
+    const failure = this.#content as Failure;
+    const report = failure.unretrieved;
+    if (report === null) return;
+    this._loop._unretrieved.delete(report);
+    collected.unregister(report);
+    failure.unretrieved = null;
   }
 
   /**
@@ -430,69 +506,26 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   _peekError(): unknown {
-    return this.#outcome;
+    return (this.#content as Failure).exception;
   }
 
-  #retrieve(): void {
-    if (this.#unretrieved === undefined) return;
-    this._loop._unretrieved.delete(this.#unretrieved);
-    collected.unregister(this.#unretrieved);
-    this.#unretrieved = undefined;
-  }
-
-  #notify(): void {
-    const observers = this.#observers;
+  /**
+   * No private method, as each class that has any costs each instance a field.
+   *
+   * @internal
+   */
+  _end(state: typeof CANCELLED | typeof FINISHED | typeof FAILED, content: unknown): void {
+    const observers = this.#content as Observers;
+    this.#state = state;
+    this.#content = content;
     if (observers === undefined) return;
-    this.#observers = undefined;
-    if (!Array.isArray(observers)) this.#schedule(observers);
-    else for (const observer of observers) this.#schedule(observer);
-  }
-
-  #schedule(observer: Observer): void {
-    if ("fn" in observer) {
-      this._loop._enqueue(
-        new Handle(
-          observer.fn as (...args: never[]) => unknown,
-          [this],
-          this._loop,
-          observer.context,
-        ),
-      );
-    } else this._loop._enqueue(observer);
+    if (!Array.isArray(observers)) this._loop._enqueue(observers);
+    else for (const observer of observers) this._loop._enqueue(observer);
   }
 }
 
-/** The two steps of `yield* future`: give the future to the task that drives the generator, then take its result. */
-class FutureIterator<T> implements Iterator<Suspension, T, unknown> {
-  readonly #future: Future<T>;
-  #asked = false;
-
-  constructor(future: Future<T>) {
-    this.#future = future;
-  }
-
-  next(): IteratorResult<Suspension, T> {
-    const future = this.#future;
-    if (!future.done()) {
-      if (this.#asked) {
-        throw new InvalidStateError(
-          `Cannot go on as ${future} is still pending: wait for it with yield* or await`,
-        );
-      }
-      this.#asked = true;
-      future._blocking = true;
-      return { done: false, value: future as Future<unknown> };
-    }
-    return { done: true, value: future.result() };
-  }
-
-  throw(error: unknown): never {
-    throw error;
-  }
-
-  return(value: T): IteratorResult<Suspension, T> {
-    return { done: true, value };
-  }
+function listOf(observers: Observers): Observer[] {
+  return observers === undefined ? [] : Array.isArray(observers) ? observers : [observers];
 }
 
 /**

@@ -5,6 +5,7 @@
 
 import { CancelRequest, reaches, type Region } from "./_cancellation.ts";
 import { CancelOrigin, onBehalfOf, originHere } from "./cancel_origin.ts";
+import { uncalled } from "./_call.ts";
 import { current, currentNative, policy } from "./_current.ts";
 import { Context, inheritedContext } from "./context.ts";
 import {
@@ -17,10 +18,18 @@ import {
   type Suspension,
 } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
-import { cancellationIn, CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
+import { cancellationIn, type CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { NativeCall } from "./_native_call.ts";
-import { Strand } from "./_strand.ts";
+import {
+  BEGINNING,
+  cancelStrand,
+  isShieldedFrom,
+  runStrand,
+  startStrand,
+  type Strand,
+  type Waitable,
+} from "./_strand.ts";
 
 /** Options of {@linkcode createTask} and {@linkcode EventLoop.createTask}. */
 export interface TaskOptions {
@@ -75,12 +84,12 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _alert = false;
-  /**
-   * The strand whose code runs in this task, or has run last; or native code that is about to start one.
-   *
-   * @internal
-   */
-  _here: { readonly _region: Region | null };
+  /** @internal */
+  _waiter: Waitable | null = BEGINNING;
+  /** @internal */
+  _region: Region | null = null;
+  /** @internal */
+  _iterator: Iterator<unknown, unknown, unknown>;
   /**
    * The tasks of a loop are a list through these: a set would cost as much as all the rest of making a task.
    *
@@ -92,10 +101,8 @@ export class Task<T> extends Future<T> {
   #name: string | number;
   #requests: CancelRequest[] | undefined = undefined;
   #coroutine: Awaitable<T> | undefined;
-  #strand: Strand;
   /** The signals that code in the task has asked for, by the regions of that code. */
   #signals: Map<Region | null, SignalSource> | undefined = undefined;
-  #unfollow: (() => void) | undefined = undefined;
 
   /** @internal */
   get _task(): this {
@@ -121,12 +128,12 @@ export class Task<T> extends Future<T> {
     this.#name = name === undefined || name === null ? ++count : String(name);
     this._context = context ?? inheritedContext();
     this.#coroutine = coroutine;
-    this._here = this.#strand = new Strand(this as Task<unknown>, iteratorOf(coroutine), this);
+    this._iterator = iteratorOf(coroutine);
     if (signal !== undefined) this.#follow(signal);
     const loop = this._loop;
     if (options.eagerStart === true && loop.isRunning() && !this._alert) this.#startEagerly();
     else {
-      loop._enqueue(this.#strand);
+      loop._enqueue(this);
       loop._register(this as Task<unknown>);
     }
   }
@@ -266,7 +273,7 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _waitsFor(): string {
-    return String(this.#strand._waiter ?? "its next turn");
+    return String(this._waiter ?? "its next turn");
   }
 
   /** @internal */
@@ -276,8 +283,8 @@ export class Task<T> extends Future<T> {
       this.cancelling() > 0;
     const parts = [asked ? "cancelling" : state!, `name='${this.getName()}'`];
     parts.push(`coro=${this.#describeCoroutine()}`);
-    if (!this.done() && this.#strand._waiter instanceof Future) {
-      const waiter = this.#strand._waiter;
+    if (!this.done() && this._waiter instanceof Future) {
+      const waiter = this._waiter;
       parts.push(
         `wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`,
       );
@@ -293,7 +300,7 @@ export class Task<T> extends Future<T> {
   _place(): Region | null {
     const native = this.#native();
     if (native !== null) return native._region;
-    return current.frame === this as unknown ? this._here._region : null;
+    return current.frame === this as unknown ? (current.here ?? this)._region : null;
   }
 
   /**
@@ -335,17 +342,20 @@ export class Task<T> extends Future<T> {
    *
    * @internal
    */
-  _request(request: CancelRequest, strand: Strand = this.#strand): void {
+  _request(request: CancelRequest, strand: Strand = this as Task<unknown>): void {
     if (this.done()) return;
-    (this.#requests ??= []).push(request);
-    const accepted = strand._cancel(request);
+    // An array that grows takes room for 17 at once.
+    if (this.#requests === undefined) this.#requests = [request];
+    else this.#requests.push(request);
+    const accepted = cancelStrand(strand, request);
     if (!accepted && !request.lasting) {
       request.pending = true;
       this._cancelMessage = request.message;
     }
     this.#updateAlert();
-    if (!accepted && strand._isShieldedFrom(request)) return;
-    for (const [region, source] of this.#signals ?? []) if (reaches(request, region)) this.#abort(source, request);
+    if (!accepted && isShieldedFrom(strand, request)) return;
+    if (this.#signals === undefined) return;
+    for (const [region, source] of this.#signals) if (reaches(request, region)) this.#abort(source, request);
   }
 
   /**
@@ -397,7 +407,7 @@ export class Task<T> extends Future<T> {
     const due = this.#due(place, turn);
     if (due === undefined) return null;
     this._accept(place);
-    return new CancelledError(due.message, { origin: due.origin });
+    return due.origin._error(due.message);
   }
 
   /**
@@ -408,7 +418,7 @@ export class Task<T> extends Future<T> {
   _cancelWait(strand: Strand): void {
     const due = this.#due(strand._region, true);
     if (due === undefined) return;
-    if (strand._cancel(due)) this._accept(strand._region);
+    if (cancelStrand(strand, due)) this._accept(strand._region);
     this._abortSignal(due, strand._region);
   }
 
@@ -501,18 +511,24 @@ export class Task<T> extends Future<T> {
 
   #abort(source: SignalSource | undefined, request: CancelRequest): boolean {
     if (source === undefined || source.controller.signal.aborted || source.signal?.aborted) return false;
-    source.controller.abort(new CancelledError(request.message, { origin: request.origin }));
+    source.controller.abort(request.origin._error(request.message));
     return true;
   }
 
   #updateAlert(): void {
-    if (this.#requests!.length > 1) this.#join();
-    this._alert = this.#requests!.some((request) => request.pending || request.lasting);
+    const requests = this.#requests!;
+    if (requests.length > 1) this.#join();
+    this._alert = requests.some((request) => request.pending || request.lasting);
   }
 
   /** @internal */
-  _strandReturned(value: unknown): void {
-    this.#finish();
+  _run(): void {
+    runStrand(this as Task<unknown>);
+  }
+
+  /** @internal */
+  _returned(value: unknown): void {
+    this._loop._unregister(this as Task<unknown>);
     const due = this._alert ? this.#due(null, false) : undefined;
     if (due !== undefined) {
       // Cancelled in its last step: the result is dropped.
@@ -522,8 +538,8 @@ export class Task<T> extends Future<T> {
   }
 
   /** @internal */
-  _strandThrew(error: unknown): void {
-    this.#finish();
+  _threw(error: unknown): void {
+    this._loop._unregister(this as Task<unknown>);
     const cancellation = cancellationIn(error);
     if (cancellation !== null) this._endCancelled(cancellation);
     else {
@@ -532,20 +548,16 @@ export class Task<T> extends Future<T> {
     }
   }
 
-  #finish(): void {
-    this.#unfollow?.();
-    this._loop._unregister(this as Task<unknown>);
-  }
-
   /** The first step at once, as `this` task, within the step of another. */
   #startEagerly(): void {
-    const before = current.frame;
+    const { frame, here } = current;
     const loop = this._loop;
     loop._register(this as Task<unknown>);
     try {
-      this.#strand._start();
+      startStrand(this as Task<unknown>);
     } finally {
-      current.frame = before;
+      current.frame = frame;
+      current.here = here;
     }
     if (this.done()) this.#coroutine = undefined;
   }
@@ -559,7 +571,7 @@ export class Task<T> extends Future<T> {
       return;
     }
     signal.addEventListener("abort", cancel, { once: true });
-    this.#unfollow = () => signal.removeEventListener("abort", cancel);
+    this._whenDone(() => signal.removeEventListener("abort", cancel));
   }
 
   #describeCoroutine(): string {
@@ -576,13 +588,13 @@ export class Task<T> extends Future<T> {
 /** A generator is driven as it is; all else through one. */
 function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown, unknown> {
   if (coroutine instanceof Coroutine) return begin(coroutine);
-  return "next" in coroutine ? coroutine : awaiting(coroutine);
+  return "next" in coroutine && !(coroutine instanceof Future) ? coroutine : awaiting(coroutine);
 }
 
 /** Begins a coroutine. One that was awaited before, or closed, fails the task, and not whoever makes it. */
 function begin(coroutine: Coroutine<unknown>): Iterator<Suspension, unknown, unknown> {
   try {
-    return coroutine[Symbol.iterator]();
+    return uncalled(coroutine[Symbol.iterator]());
   } catch (error) {
     return {
       next: () => {

@@ -34,6 +34,9 @@ export interface WaitResult<F> {
   pending: Set<F>;
 }
 
+const failed = (future: Future<unknown> | CallFuture<unknown>): boolean =>
+  !future.cancelled() && (future instanceof CallFuture ? hasException(future) : future._throws());
+
 const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unknown>>(
   futures: Set<F>,
   limit: number,
@@ -48,13 +51,11 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
   let left = futures.size;
   const oneDone = (future: Future<unknown> | CallFuture<unknown>): void => {
     left--;
-    const failed = (): boolean =>
-      !future.cancelled() && (future instanceof CallFuture ? hasException(future) : future._throws());
     if (
       left <= 0 || returnWhen === FIRST_COMPLETED ||
-      (returnWhen === FIRST_EXCEPTION && failed())
+      (returnWhen === FIRST_EXCEPTION && failed(future))
     ) {
-      if (failed() && !(future instanceof CallFuture)) future._markRetrieved();
+      if (failed(future) && !(future instanceof CallFuture)) future._markRetrieved();
       timer?.cancel();
       release();
     }
@@ -71,10 +72,10 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
     for (const stop of stops) stop();
     for (const future of futures) if (!(future instanceof CallFuture)) future.removeDoneCallback(oneDone);
   }
-  const done = new Set<F>();
   const pending = new Set<F>();
-  for (const future of futures) (future.done() ? done : pending).add(future);
-  return { done, pending };
+  for (const future of futures) if (!future.done()) pending.add(future);
+  for (const future of pending) futures.delete(future);
+  return { done: futures, pending };
 });
 
 /**

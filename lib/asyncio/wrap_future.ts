@@ -69,12 +69,9 @@ export function wrapCall<T>(source: CallFuture<T>, loop: EventLoop, onCancel: ()
     else if (outcome.error instanceof CallCancelledError && source.cancelled()) wrapped.cancel();
     else wrapped.setException(outcome.error);
   });
-  wrapped._observe({
-    fn: () => {
-      stop();
-      if (wrapped.cancelled()) onCancel();
-    },
-    context: undefined,
+  wrapped._whenDone(() => {
+    stop();
+    if (wrapped.cancelled()) onCancel();
   });
   return wrapped;
 }

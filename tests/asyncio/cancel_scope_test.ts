@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import fc from "fast-check";
 import {
   allTasks,
@@ -23,6 +31,7 @@ import {
   RuntimeError,
   shield,
   sleep,
+  type Task,
   type TaskGroup,
   taskGroup,
   timeout,
@@ -818,6 +827,22 @@ loopTest("CancelledError.origin names the task that called cancel(), through tas
   const shielded = shield(inner);
   inner.cancel();
   assertStrictEquals((await originOf(shielded)).by, currentTask());
+});
+
+loopTest("CancelledError: one error for what a task cancels at a time with one message, with no stack", async () => {
+  const errorOf = (task: Task<void>) => assertRejects(async () => await task, CancelledError);
+  const tasks = Array.from({ length: 4 }, () => createTask(sleep(1000)));
+  await sleep(0);
+  for (const [i, task] of tasks.entries()) task.cancel(i < 2 ? "why" : i);
+  const errors = await Promise.all(tasks.map(errorOf));
+  assertStrictEquals(errors[0], errors[1]);
+  assertEquals(errors.map((error) => error.reason), ["why", "why", 2, 3]);
+  assertEquals(new Set(errors.map((error) => error.origin)).size, 1);
+  assertEquals(errors.map((error) => error.stack), errors.map(String));
+  const later = createTask(sleep(1000));
+  await sleep(0);
+  later.cancel("why");
+  assertNotStrictEquals(await errorOf(later), errors[0]);
 });
 
 loopTest("CancelledError.origin of each kind", async (loop) => {

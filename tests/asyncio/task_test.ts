@@ -455,3 +455,16 @@ loopTest("ensureFuture() gives a future back, and makes one of a promise", async
   }
   assertEquals((refused as Error).name, "ValueError");
 });
+
+loopTest("createTask() of sleep(0) takes two turns", async () => {
+  // As asyncio.create_task(asyncio.sleep(0)) in CPython 3.13.
+  const task = createTask(sleep(0));
+  const done: boolean[] = [];
+  await createTask(function* () {
+    for (let i = 0; i < 4; i++) {
+      done.push(task.done());
+      yield* sleep(0);
+    }
+  });
+  assertEquals(done, [false, true, true, true]);
+});

@@ -2,10 +2,13 @@
 
 import {
   type Awaitable,
+  type Coroutine,
+  coroutine,
   createTask,
   EventLoop,
   type Future,
   gather,
+  type GeneratorCoroutine,
   Lock,
   Queue,
   Semaphore,
@@ -43,12 +46,14 @@ const generators: Bodies = {
   *switching(n) {
     for (let i = 0; i < n; i++) yield* sleep(0);
   },
-  *chain(depth, n) {
-    if (depth > 1) {
-      return yield* generators.chain(depth - 1, n) as Generator<never, void>;
-    }
-    for (let i = 0; i < n; i++) yield* sleep(0);
-  },
+  chain: coroutine(
+    function* (depth: number, n: number): GeneratorCoroutine<void> {
+      if (depth > 1) {
+        return yield* generators.chain(depth - 1, n) as Coroutine<void>;
+      }
+      for (let i = 0; i < n; i++) yield* sleep(0);
+    },
+  ),
   *produce(queue, n) {
     for (let i = 0; i < n; i++) yield* queue.put(i);
   },
