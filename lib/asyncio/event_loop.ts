@@ -1237,7 +1237,7 @@ export class EventLoop implements Disposable {
     item._run();
     const took = performance.now() - start;
     if (took >= this.slowCallbackDuration) {
-      const what = item instanceof Handle ? item : (item as unknown as { _task: Task<unknown> })._task;
+      const what = (item as { readonly _task?: Task<unknown> | null })._task ?? item;
       console.warn(`Executing ${what} took ${took.toFixed(0)} ms`);
     }
   }

@@ -12,7 +12,7 @@ import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
-import type { Strand } from "./_strand.ts";
+import type { Runnable } from "./_ready_queue.ts";
 
 /** The states of a {@linkcode Future}, as `toString()` shows them. */
 export type FutureState = "pending" | "cancelled" | "finished";
@@ -34,8 +34,8 @@ interface DoneCallback {
   readonly context: Context | undefined;
 }
 
-/** What waits for a future: a coroutine, or a function to be called. */
-type Observer = Strand | DoneCallback;
+/** What waits for a future: what goes on as it is, such as a coroutine, or a function to be called. */
+type Observer = Runnable | DoneCallback;
 
 const PENDING = 0;
 const CANCELLED = 1;
@@ -320,7 +320,7 @@ export class Future<T> implements PromiseLike<T> {
     const observers = this.#observers;
     if (observers !== undefined) {
       const names = (Array.isArray(observers) ? observers : [observers])
-        .map((entry) => "fn" in entry ? describeFunction(entry.fn) : `wakeup of ${entry._task.getName()}`);
+        .map((entry) => "fn" in entry ? describeFunction(entry.fn) : String(entry));
       parts.push(`cb=[${names.join(", ")}]`);
     }
     if (this._origin !== undefined) parts.push(`created at ${this._origin}`);
