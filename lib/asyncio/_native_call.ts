@@ -28,7 +28,6 @@ interface Settle {
  * one turn of the host to take notice, and is left to itself after that: the task goes on with a CancelledError.
  */
 export class NativeCall implements Frame, Waitable, StrandOwner {
-  readonly _isNativeCall = true;
   readonly _loop: EventLoop;
   readonly _task: Task<unknown>;
   readonly _context: Context;
@@ -52,6 +51,14 @@ export class NativeCall implements Frame, Waitable, StrandOwner {
     this._loop = task._loop;
     this._context = task.getContext();
     this._region = task._place();
+  }
+
+  get _isNativeCall(): true {
+    return true;
+  }
+
+  get _blocking(): true {
+    return true;
   }
 
   get _native(): NativeCall {

@@ -6,8 +6,12 @@ import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { Task } from "./task.ts";
 
-/** What a strand can wait for: a future, or a call of native code. */
+/** What a strand can wait for: a future, a call of native code, or a turn in a queue. */
 export interface Waitable {
+  /** Whether it was yielded by `yield*`, and not by a `yield` that should be one. */
+  readonly _blocking: boolean;
+  /** Has a strand go on when it is done. */
+  _observe(strand: Strand): void;
   /** Cancels it; `false` if that cannot be done. Futures have no use for the request. */
   cancel(message: unknown, request: CancelRequest): boolean;
   /** Whether waiting for it, which is done, throws. */
@@ -162,9 +166,10 @@ export class Strand {
       }
       yielded._observe(this);
       this._waiter = yielded;
-    } else if (isNativeCall(yielded)) {
-      yielded._observe(this);
-      this._waiter = yielded;
+    } else if ((yielded as Partial<Waitable>)._blocking === true) {
+      const waitable = yielded as Waitable;
+      waitable._observe(this);
+      this._waiter = waitable;
     } else if (yielded instanceof StrandQuery) {
       yielded.strand = this;
       this.#advance(false, undefined, null);
@@ -179,6 +184,11 @@ export class Strand {
     if (task._alert) task._cancelWait(this);
   }
 
+  /** For the description of what it waits for. */
+  toString(): string {
+    return `wakeup of ${this._task.getName()}`;
+  }
+
   #throwLater(message: string): void {
     this.#pending = { error: new RuntimeError(message) };
     this._task._loop._enqueue(this);
@@ -187,10 +197,9 @@ export class Strand {
 
 /** What throws in a strand that is about to go on. */
 function failed(error: unknown): Waitable {
-  return { cancel: () => false, _throws: () => true, _takeError: () => error };
+  return { _blocking: false, _observe: () => {}, cancel: () => false, _throws: () => true, _takeError: () => error };
 }
 
-function isNativeCall(value: unknown): value is NativeCall {
-  return typeof value === "object" && value !== null &&
-    "_isNativeCall" in value;
+function isNativeCall(value: Waitable | null): value is NativeCall {
+  return (value as Partial<NativeCall> | null)?._isNativeCall === true;
 }

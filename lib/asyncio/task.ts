@@ -276,8 +276,8 @@ export class Task<T> extends Future<T> {
       this.cancelling() > 0;
     const parts = [asked ? "cancelling" : state!, `name='${this.getName()}'`];
     parts.push(`coro=${this.#describeCoroutine()}`);
-    if (!this.done() && this.#strand._waiter instanceof Future) {
-      const waiter = this.#strand._waiter;
+    const waiter = this.#strand._waiter;
+    if (!this.done() && (waiter instanceof Future || waiter instanceof Coroutine)) {
       parts.push(
         `wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`,
       );
