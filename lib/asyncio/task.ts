@@ -11,6 +11,7 @@ import {
   type Awaitable,
   type AwaitedOf,
   awaiting,
+  callNative,
   Coroutine,
   isAwaitable,
   notAwaitable,
@@ -576,6 +577,7 @@ export class Task<T> extends Future<T> {
 /** A generator is driven as it is; all else through one. */
 function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown, unknown> {
   if (coroutine instanceof Coroutine) return begin(coroutine);
+  if (typeof coroutine === "function") return callNative(coroutine);
   return "next" in coroutine ? coroutine : awaiting(coroutine);
 }
 
