@@ -141,31 +141,28 @@ export class NativeCall
     this._task = task;
     this._region = task._place();
     this.#code = null;
-    const outcome = this.#enter(fn);
-    this.#code = iteratorOf(outcome);
-    if (this.#code === null) this.#follow(outcome as PromiseLike<unknown>);
-  }
-
-  /** Calls `fn` on behalf of the task. */
-  #enter(fn: (signal: AbortSignal) => unknown): unknown {
     const before = current.frame;
-    const call = fn.length > 0 ? () => fn(this._task.signal) : fn as () => unknown;
     current.frame = this;
     try {
-      return frames.run(this, call);
+      frames.run(this, NativeCall.#call, this, fn);
     } finally {
       current.frame = before;
     }
+  }
+
+  static #call(this: void, call: NativeCall, fn: (signal: AbortSignal) => unknown): void {
+    const outcome = fn.length > 0 ? fn(call._task.signal) : (fn as () => unknown)();
+    call.#code = iteratorOf(outcome);
+    if (call.#code === null) call.#follow(outcome as PromiseLike<unknown>);
   }
 
   #follow(promise: PromiseLike<unknown>): void {
     this.#state = "running";
     this._loop._nativeCalls++;
     this.#released();
-    promise.then(
-      (value) => this.#settle("returned", value),
-      (error) => this.#settle("threw", error),
-    );
+    // Reactions of the host's promises run in the context of this call, so that all calls can share them.
+    if (promise instanceof Promise && promise.then === then) promise.then(returned, threw);
+    else promise.then((value) => this._end("returned", value), (error) => this._end("threw", error));
   }
 
   /**
@@ -248,7 +245,7 @@ export class NativeCall
           // What the code has begun meanwhile may follow a newer signal.
           this._task._abortSignal(request, this._region);
           this.#givenUp = request;
-          this.#settle("abandoned", errorOf(request));
+          this._end("abandoned", errorOf(request));
         } else this._loop._wake();
       });
     }
@@ -263,7 +260,7 @@ export class NativeCall
       for (const strand of this.#strands()) strand._leave(request);
     } else {
       this.#givenUp = request;
-      this.#settle("abandoned", errorOf(request));
+      this._end("abandoned", errorOf(request));
     }
     return true;
   }
@@ -333,7 +330,7 @@ export class NativeCall
     this._loop._nativeTurns--;
   }
 
-  #settle(state: "returned" | "threw" | "abandoned", outcome: unknown): void {
+  _end(state: "returned" | "threw" | "abandoned", outcome: unknown): void {
     if (this.#state !== "running") return;
     this.#parked();
     this.#endGrace();
@@ -370,6 +367,10 @@ export class NativeCall
     this.#releasedIn = -1;
   }
 }
+
+const { then } = Promise.prototype;
+const returned = (value: unknown): void => (frames.get() as NativeCall)._end("returned", value);
+const threw = (error: unknown): void => (frames.get() as NativeCall)._end("threw", error);
 
 let ignoring = false;
 
