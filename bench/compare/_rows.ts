@@ -92,9 +92,13 @@ export const rows: readonly Row[] = [
   }),
   loop("queue", "items through a queue of 1", { row: "queue", n: 20_000 }),
   loop("free", "take a free lock and release it", { row: "free", n: 20_000 }),
+  loop("free-using", "take a free lock and release it, by `using`", { row: "freeByUsing", n: 20_000 }),
   loop("lock", "10 tasks take turns at a lock", { row: "lock", n: 20_000, tasks: 10 }),
   loop("semaphore", "10,000 waiters of a semaphore", { row: "semaphore", n: 10_000 }, { fixed: true }),
   loop("ten", "10,000 tasks through a semaphore of 10", { row: "ten", n: 10_000 }, { fixed: true }),
+  loop("ten-using", "10,000 tasks through a semaphore of 10, by `using`", { row: "tenByUsing", n: 10_000 }, {
+    fixed: true,
+  }),
   loop("cancel", "cancel 100,000 tasks", { row: "cancel", n: 100_000 }, { fixed: true }),
   loop("parked", "memory of a task that waits", { row: "parked", n: 100_000 }, {
     fixed: true,

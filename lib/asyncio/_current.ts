@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { type AsyncContext, asyncContext } from "./_async_context.ts";
 import type { Region } from "./_cancellation.ts";
 import type { Context } from "./context.ts";
 import type { EventLoop } from "./event_loop.ts";
@@ -18,7 +18,7 @@ export interface Frame {
  * The frame of the code that a loop is calling at this moment; `null` while no loop is calling anything, as in the
  * continuation of an `await`.
  *
- * A plain variable, as entering an `AsyncLocalStorage` costs several times as much as a whole step of a generator.
+ * A plain variable, as entering an async context costs several times as much as a whole step of a generator.
  */
 export const current: {
   frame: Frame | null;
@@ -30,11 +30,11 @@ export const current: {
 } = { frame: null, here: null };
 
 /** The frame that follows native code through its awaits. */
-export const frames: AsyncLocalStorage<Frame> = new AsyncLocalStorage<Frame>();
+export const frames: AsyncContext<Frame> = asyncContext();
 
 /** The frame of the code that is running; `undefined` outside all loops. */
 export function currentFrame(): Frame | undefined {
-  return current.frame ?? frames.getStore();
+  return current.frame ?? frames.get();
 }
 
 /**

@@ -8,8 +8,12 @@ import { Future } from "./future.ts";
 import type { Runnable } from "./_ready_queue.ts";
 import type { Task } from "./task.ts";
 
-/** What a strand can wait for: a future, or a call of native code. */
+/** What a strand can wait for: a future, a call of native code, or a turn in a queue. */
 export interface Waitable {
+  /** Whether it was yielded by `yield*`, and not by a `yield` that should be one. */
+  readonly _blocking: boolean;
+  /** Has a strand go on when it is done. */
+  _observe(strand: Strand): void;
   /** Cancels it; `false` if that cannot be done. Futures have no use for the request. */
   cancel(message: unknown, request: CancelRequest): boolean;
   /** Whether waiting for it, which is done, throws. */
@@ -75,6 +79,8 @@ export class NativeStrand implements Strand {
 
 /** What a strand waits for before its first step. */
 export const BEGINNING: Waitable = {
+  _blocking: false,
+  _observe: () => {},
   cancel: () => false,
   _throws: () => false,
   _takeError: () => undefined,
@@ -203,9 +209,10 @@ function wait(strand: Strand, yielded: unknown): void {
     }
     yielded._observe(strand);
     strand._waiter = yielded;
-  } else if (isNativeCall(yielded)) {
-    yielded._observe(strand);
-    strand._waiter = yielded;
+  } else if ((yielded as Partial<Waitable>)._blocking === true) {
+    const waitable = yielded as Waitable;
+    waitable._observe(strand);
+    strand._waiter = waitable;
   } else if (yielded instanceof Call) {
     const value = yielded.begin(strand._iterator);
     strand._iterator = yielded;
@@ -233,10 +240,16 @@ function throwLater(strand: Strand, message: string): void {
 
 /** What throws in a strand that is about to go on. */
 function failed(error: unknown): Waitable {
-  return { cancel: () => false, _throws: () => true, _takeError: () => error, toString: () => "its next turn" };
+  return {
+    _blocking: false,
+    _observe: () => {},
+    cancel: () => false,
+    _throws: () => true,
+    _takeError: () => error,
+    toString: () => "its next turn",
+  };
 }
 
-function isNativeCall(value: unknown): value is NativeCall {
-  return typeof value === "object" && value !== null &&
-    "_isNativeCall" in value;
+function isNativeCall(value: Waitable | null): value is NativeCall {
+  return (value as Partial<NativeCall> | null)?._isNativeCall === true;
 }

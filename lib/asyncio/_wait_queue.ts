@@ -1,7 +1,8 @@
+import { type CancelOrigin, originHere } from "./cancel_origin.ts";
 import { Coroutine, type Suspension, watch } from "./coroutine.ts";
 import { type EventLoop, getRunningLoop } from "./event_loop.ts";
-import { RuntimeError } from "./exceptions.ts";
-import { Future } from "./future.ts";
+import { CancelledError, InvalidStateError, RuntimeError } from "./exceptions.ts";
+import type { Strand, Waitable } from "./_strand.ts";
 
 /** The loop that something belongs to: the first one in which somebody had to wait for it. */
 export class LoopBinding {
@@ -12,8 +13,8 @@ export class LoopBinding {
     this.#owner = owner;
   }
 
-  /** The running loop, if it is the one. */
-  loop(): EventLoop {
+  /** Binds it to the running loop, if it is bound to none. */
+  check(): void {
     const loop = getRunningLoop();
     this.#loop ??= loop;
     if (loop !== this.#loop) {
@@ -21,35 +22,6 @@ export class LoopBinding {
         `Cannot wait for ${this.#owner} as it is bound to a different event loop: make one for each loop`,
       );
     }
-    return loop;
-  }
-}
-
-/** What a task waits for in a {@linkcode WaitQueue}. */
-export class Waiter extends Future<void> {
-  readonly #queue: WaitQueue;
-  /** The queue is a list through these: a waiter leaves from anywhere in it at once. */
-  _previous: Waiter | null = null;
-  _next: Waiter | null = null;
-
-  constructor(queue: WaitQueue, loop: EventLoop) {
-    super({ loop });
-    this.#queue = queue;
-  }
-
-  /** Whether its turn has come. */
-  get woken(): boolean {
-    return this.done() && !this.cancelled();
-  }
-
-  override cancel(message?: unknown): boolean {
-    const accepted = super.cancel(message);
-    if (accepted) this.#queue._cancelled();
-    return accepted;
-  }
-
-  override toString(): string {
-    return String(this.#queue);
   }
 }
 
@@ -64,10 +36,10 @@ export class WaitQueue {
   readonly #owner: object;
   readonly #verb: string;
   readonly #binding: LoopBinding;
-  #head: Waiter | null = null;
-  #tail: Waiter | null = null;
+  #head: QueuedWait<unknown> | null = null;
+  #tail: QueuedWait<unknown> | null = null;
   /** All before it are woken or cancelled, so that the search for the next to be woken does not begin anew each time. */
-  #cursor: Waiter | null = null;
+  #cursor: QueuedWait<unknown> | null = null;
   #live = 0;
   #waiting = 0;
 
@@ -99,51 +71,42 @@ export class WaitQueue {
     return this.#waiting;
   }
 
-  /** Appends a waiter; whoever awaits it calls `leave` after that in any case. */
-  enter(): Waiter {
-    const waiter = new Waiter(this, this.#binding.loop());
-    waiter._previous = this.#tail;
-    if (this.#tail === null) this.#head = waiter;
-    else this.#tail._next = waiter;
-    this.#tail = waiter;
-    this.#cursor ??= waiter;
+  /** Appends a wait; it leaves when its task runs again. */
+  enter(wait: QueuedWait<unknown>): void {
+    this.#binding.check();
+    wait._previous = this.#tail;
+    if (this.#tail === null) this.#head = wait;
+    else this.#tail._next = wait;
+    this.#tail = wait;
+    this.#cursor ??= wait;
     this.#live++;
     this.#waiting++;
-    return waiter;
   }
 
-  /** Takes a waiter out. */
-  leave(waiter: Waiter): void {
-    // One that still waits is thrown at from outside, and must not be woken any more.
-    waiter.cancel();
-    if (!waiter.cancelled()) this.#live--;
-    const { _previous: previous, _next: next } = waiter;
+  /** Takes a wait out, which is over. */
+  leave(wait: QueuedWait<unknown>): void {
+    if (!wait._cancelled) this.#live--;
+    const { _previous: previous, _next: next } = wait;
     if (previous === null) this.#head = next;
     else previous._next = next;
     if (next === null) this.#tail = previous;
     else next._previous = previous;
-    if (this.#cursor === waiter) this.#cursor = next;
-  }
-
-  /** Wakes a waiter, unless it has been woken or cancelled already. */
-  wake(waiter: Waiter): void {
-    if (waiter.done()) return;
-    this.#waiting--;
-    waiter.setResult();
+    if (this.#cursor === wait) this.#cursor = next;
+    wait._previous = wait._next = null;
   }
 
   /** Wakes the first in the queue, unless it has been woken or cancelled already. */
   wakeFirst(): void {
-    if (this.#head !== null) this.wake(this.#head);
+    this.#head?._wake();
   }
 
   /** Wakes the first that still waits; whether there was one. */
   wakeNext(): boolean {
-    let waiter = this.#cursor;
-    while (waiter !== null && waiter.done()) waiter = waiter._next;
-    this.#cursor = waiter;
-    if (waiter !== null) this.wake(waiter);
-    return waiter !== null;
+    let wait = this.#cursor;
+    while (wait !== null && !wait._waits) wait = wait._next;
+    this.#cursor = wait;
+    wait?._wake();
+    return wait !== null;
   }
 
   /** Wakes all that wait. */
@@ -151,10 +114,10 @@ export class WaitQueue {
     while (this.wakeNext());
   }
 
-  /** Takes note that a waiter was cancelled. */
-  _cancelled(): void {
-    this.#live--;
+  /** Takes note that a wait is over. */
+  _over(cancelled: boolean): void {
     this.#waiting--;
+    if (cancelled) this.#live--;
   }
 
   toString(): string {
@@ -162,14 +125,27 @@ export class WaitQueue {
   }
 }
 
+const NEW = 0;
+/** Awaited, and not in the queue: it has not arrived there yet, or its turn has come. */
+const BEGUN = 1;
+const WAITING = 2;
+const WOKEN = 3;
+const CANCELLED = 4;
+
 /**
- * A wait for one's turn in a {@linkcode WaitQueue}, and its own iterator: where there is nothing to wait for, it is the
- * only object that is made.
+ * A wait for one's turn in a {@linkcode WaitQueue}: its own iterator, what its task waits for, and its place in the
+ * queue. One object does for all, as tens of thousands may wait.
  */
-export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> {
+export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown>, Waitable {
+  /** The queue is a list through these: a wait leaves from anywhere in it at once. */
+  _previous: QueuedWait<unknown> | null = null;
+  _next: QueuedWait<unknown> | null = null;
   readonly #queue: WaitQueue;
-  #waiter: Waiter | null = null;
-  #fresh = true;
+  #state: typeof NEW | typeof BEGUN | typeof WAITING | typeof WOKEN | typeof CANCELLED = NEW;
+  /** Who waits. */
+  #strand: Strand | null = null;
+  /** What it was cancelled with. */
+  #cancellation: { message: unknown; origin: CancelOrigin } | null = null;
 
   constructor(queue: WaitQueue) {
     super();
@@ -191,23 +167,22 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   protected abstract _giveUp(woken: boolean): void;
 
   override [Symbol.iterator](): this {
-    if (!this.#fresh) {
+    if (this.#state !== NEW && !this._blocking) {
       throw new RuntimeError(`Cannot await ${this} a second time, or a closed one: call it again for a new one`);
     }
-    this.#fresh = false;
+    if (this.#state === NEW) this.#state = BEGUN;
     watch?.unregister(this);
     return this;
   }
 
   next(): IteratorResult<Suspension, T> {
-    const waiter = this.#waiter;
-    if (waiter !== null) {
-      // Throws if whoever drives this goes on before its time.
-      waiter.result();
-      this.#waiter = null;
-      this.#queue.leave(waiter);
+    if (this._blocking) return { done: false, value: this as unknown as Suspension };
+    if (this._waits) {
+      throw new InvalidStateError(`Cannot go on as ${this} is still pending: wait for it with yield* or await`);
     }
-    const woken = waiter !== null;
+    if (this._cancelled) throw this._takeError();
+    const woken = this.#state === WOKEN;
+    if (woken) this.#leave();
     try {
       if (this._arrive(woken)) return { done: true, value: this._value() };
     } catch (error) {
@@ -215,36 +190,101 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
       if (woken) this._giveUp(true);
       throw error;
     }
-    const next = this.#waiter = this.#queue.enter();
-    next._blocking = true;
-    return { done: false, value: next };
+    this._enter();
+    return { done: false, value: this as unknown as Suspension };
   }
 
   throw(error: unknown): IteratorResult<Suspension, T> {
-    this.#leave();
+    this.#end();
     throw error;
   }
 
   return(value: T): IteratorResult<Suspension, T> {
-    this.#leave();
+    this.#end();
     return { done: true, value };
   }
 
   override close(): void {
-    this.#fresh = false;
+    this.#state = BEGUN;
     watch?.unregister(this);
   }
 
+  /** Takes its place in the queue. Awaiting it does that, unless it was done before. */
+  _enter(): void {
+    this.#queue.enter(this);
+    this.#state = WAITING;
+  }
+
   /** Has it look again whether the wait is over. */
-  wake(): void {
-    if (this.#waiter !== null) this.#queue.wake(this.#waiter);
+  _wake(): void {
+    if (this.#state !== WAITING) return;
+    this.#queue._over(false);
+    this.#state = WOKEN;
+    this.#goOn();
+  }
+
+  /** Whether its turn has not come yet. */
+  get _waits(): boolean {
+    return this.#state === WAITING;
+  }
+
+  get _cancelled(): boolean {
+    return this.#state === CANCELLED;
+  }
+
+  /** Set between `next` and the task's taking note of it. */
+  get _blocking(): boolean {
+    return this.#state === WAITING && this.#strand === null;
+  }
+
+  _observe(strand: Strand): void {
+    this.#strand = strand;
+  }
+
+  cancel(message?: unknown): boolean {
+    if (this.#state !== WAITING) return false;
+    this.#queue._over(true);
+    this.#state = CANCELLED;
+    this.#cancellation = { message, origin: originHere() };
+    this.#goOn();
+    return true;
+  }
+
+  _throws(): boolean {
+    return this.#state === CANCELLED;
+  }
+
+  _takeError(): CancelledError {
+    const { message, origin } = this.#cancellation!;
+    return new CancelledError(message, { origin });
+  }
+
+  /** What is waited for, while it is. */
+  override toString(): string {
+    return this.#strand === null ? super.toString() : String(this.#queue);
+  }
+
+  #goOn(): void {
+    const strand = this.#strand;
+    strand?._task._loop._enqueue(strand);
   }
 
   #leave(): void {
-    const waiter = this.#waiter;
-    if (waiter === null) return;
-    this.#waiter = null;
-    this.#queue.leave(waiter);
-    this._giveUp(waiter.woken);
+    this.#queue.leave(this);
+    this.#state = BEGUN;
+    this.#strand = null;
+  }
+
+  /** Somebody throws at it, or closes it. */
+  #end(): void {
+    const woken = this.#state === WOKEN;
+    // Thrown at from outside, it must not be woken any more.
+    if (this.#state === WAITING) {
+      this.#queue._over(true);
+      this.#state = CANCELLED;
+    }
+    if (this.#state < WOKEN) return;
+    this.#leave();
+    this._giveUp(woken);
   }
 }

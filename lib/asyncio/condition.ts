@@ -8,7 +8,7 @@ import { patiently } from "./_cancellation.ts";
 import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine, isPromise } from "./coroutine.ts";
 import { CancelledError, RuntimeError, ValueError } from "./exceptions.ts";
 import { Lock, type LockStatistics } from "./lock.ts";
-import { WaitQueue } from "./_wait_queue.ts";
+import { QueuedWait, WaitQueue } from "./_wait_queue.ts";
 
 /** What {@linkcode Condition.statistics} gives. */
 export interface ConditionStatistics {
@@ -165,13 +165,13 @@ export class Condition {
     if (!this.locked()) {
       throw new RuntimeError(`Cannot wait for ${this} as its lock is not acquired: acquire() it first`);
     }
-    const waiter = this.#waiters.enter();
+    const notification = new Notification(this.#waiters);
+    notification._enter();
     this.release();
     try {
       try {
-        yield* waiter;
+        yield* notification;
       } finally {
-        this.#waiters.leave(waiter);
         yield* this.#reacquire();
       }
     } catch (error) {
@@ -210,4 +210,15 @@ export class Condition {
       yield* this.wait();
     }
   }
+}
+
+/** A wait for `notify()`. */
+class Notification extends QueuedWait<void> {
+  protected override _arrive(woken: boolean): boolean {
+    return woken;
+  }
+
+  protected override _value(): void {}
+
+  protected override _giveUp(): void {}
 }

@@ -164,21 +164,20 @@ export function watchCoroutines(enters: boolean): void {
  *
  * @internal
  */
-export function* callNative(
-  fn: (signal: AbortSignal) => unknown,
-): GeneratorCoroutine<unknown> {
-  const task = currentFrame()?._task;
-  if (!task) {
-    throw new RuntimeError(
-      "Cannot call an async function as a coroutine outside of a task: use createTask()",
-    );
-  }
-  const call = new NativeCall(task);
-  const outcome = call.enter(fn);
-  if (isYieldable(outcome)) return yield* outcome;
-  if (outcome instanceof CallFuture) return yield* wrapFuture(outcome);
-  if (isPromise(outcome)) return yield* call.wait(outcome);
-  if (typeof outcome === "function") return yield* callNative(outcome as (signal: AbortSignal) => unknown);
+export function callNative(fn: (signal: AbortSignal) => unknown): NativeCall {
+  return new NativeCall(fn);
+}
+
+/**
+ * What waits for the outcome of a function; `null` if that is a promise, which its call follows.
+ *
+ * @internal
+ */
+export function iteratorOf(outcome: unknown): Iterator<unknown, unknown, unknown> | null {
+  if (isYieldable(outcome)) return outcome[Symbol.iterator]();
+  if (outcome instanceof CallFuture) return wrapFuture(outcome)[Symbol.iterator]();
+  if (isPromise(outcome)) return null;
+  if (typeof outcome === "function") return callNative(outcome as (signal: AbortSignal) => unknown);
   throw new TypeError(
     `Cannot await ${Deno.inspect(outcome, { depth: 0 })}: the function has to return an awaitable`,
   );

@@ -3,7 +3,6 @@
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
 import { CancelledError as CallCancelledError } from "../futures/errors.ts";
@@ -123,12 +122,6 @@ interface Visitor {
   readonly reject: (error: unknown) => void;
   readonly outside: boolean;
 }
-
-/**
- * The async context of no one: what a loop runs in, so that the request in whose handler it was woken does not leak
- * into other tasks.
- */
-const inNoContext = AsyncLocalStorage.snapshot();
 
 /**
  * Runs callbacks and tasks, one after the other, and waits when there are none. CPython's `asyncio.EventLoop`.
@@ -255,7 +248,8 @@ export class EventLoop implements Disposable {
       _native: null,
       _context: undefined,
     };
-    this.#enter = inNoContext(() => frames.run(frame, () => AsyncLocalStorage.snapshot()));
+    // Else the request in whose handler the loop was woken would leak into other tasks.
+    this.#enter = frames.alone(frame);
   }
 
   /** Whether it is in debug mode. What is made while it is knows where it was made. */
@@ -1242,7 +1236,7 @@ export class EventLoop implements Disposable {
     item._run();
     const took = performance.now() - start;
     if (took >= this.slowCallbackDuration) {
-      const what = (item as unknown as { _task: Task<unknown> | null })._task ?? item;
+      const what = (item as { readonly _task?: Task<unknown> | null })._task ?? item;
       console.warn(`Executing ${what} took ${took.toFixed(0)} ms`);
     }
   }

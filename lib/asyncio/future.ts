@@ -13,7 +13,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, cancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
 import type { Runnable } from "./_ready_queue.ts";
-import type { Strand } from "./_strand.ts";
+import type { Task } from "./task.ts";
 
 /** The states of a {@linkcode Future}, as `toString()` shows them. */
 export type FutureState = "pending" | "cancelled" | "finished";
@@ -73,9 +73,15 @@ class DoneCallback implements Frame, Runnable {
   }
 }
 
-/** What waits for a future: a coroutine, or a function to be called. */
-type Observer = Strand | DoneCallback;
+/** What waits for a future: what goes on as it is, such as a coroutine, or a function to be called. */
+type Observer = Runnable | DoneCallback;
 type Observers = Observer | Observer[] | undefined;
+
+/** What goes on when a future is done, for messages. */
+function describeObserver(observer: Runnable): string {
+  const { _task: task } = observer as { readonly _task?: Task<unknown> };
+  return task === undefined ? String(observer) : `wakeup of ${task.getName()}`;
+}
 
 const PENDING = 0;
 const CANCELLED = 1;
@@ -379,9 +385,7 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state === FAILED) parts.push(`exception=${this._peekError()}`);
     if (this.#state === PENDING && this.#content !== undefined) {
       const names = listOf(this.#content as Observers)
-        .map((entry) =>
-          entry instanceof DoneCallback ? describeFunction(entry.fn) : `wakeup of ${entry._task.getName()}`
-        );
+        .map((entry) => entry instanceof DoneCallback ? describeFunction(entry.fn) : describeObserver(entry));
       parts.push(`cb=[${names.join(", ")}]`);
     }
     const origin = origins.get(this);

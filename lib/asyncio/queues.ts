@@ -514,7 +514,7 @@ class NextItem<T> extends Taking<T, IteratorResult<T, void>> {
   /** Ends the wait without an item. */
   end(): void {
     this.#closed = true;
-    this.wake();
+    this._wake();
   }
 
   protected override _arrive(woken: boolean): boolean {

@@ -12,6 +12,7 @@ import {
   type Awaitable,
   type AwaitedOf,
   awaiting,
+  callNative,
   Coroutine,
   isAwaitable,
   notAwaitable,
@@ -283,8 +284,8 @@ export class Task<T> extends Future<T> {
       this.cancelling() > 0;
     const parts = [asked ? "cancelling" : state!, `name='${this.getName()}'`];
     parts.push(`coro=${this.#describeCoroutine()}`);
-    if (!this.done() && this._waiter instanceof Future) {
-      const waiter = this._waiter;
+    const waiter = this._waiter;
+    if (!this.done() && (waiter instanceof Future || waiter instanceof Coroutine)) {
       parts.push(
         `wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`,
       );
@@ -588,6 +589,7 @@ export class Task<T> extends Future<T> {
 /** A generator is driven as it is; all else through one. */
 function iteratorOf(coroutine: Awaitable<unknown>): Iterator<Suspension, unknown, unknown> {
   if (coroutine instanceof Coroutine) return begin(coroutine);
+  if (typeof coroutine === "function") return callNative(coroutine);
   return "next" in coroutine && !(coroutine instanceof Future) ? coroutine : awaiting(coroutine);
 }
 

@@ -49,6 +49,19 @@ loopTest("gather() runs an awaitable that is passed twice once", async () => {
   assertEquals(runs, 1);
 });
 
+loopTest("gather() has the result of a task that is passed twice in both places, be it done or not", async () => {
+  const [first, second] = [createTask(sleep(0, "first")), createTask(sleep(1, "second"))];
+  await first;
+  assertEquals(await gather([second, first, second, first]), ["second", "first", "second", "first"]);
+  assertEquals(await gather([second, first, second]), ["second", "first", "second"]);
+  const failing = createTask(async () => {
+    await sleep(1);
+    throw new Error("planned");
+  });
+  const results = await gather([failing, first, failing], { returnExceptions: true });
+  assertEquals(results.map(String), ["Error: planned", "first", "Error: planned"]);
+});
+
 loopTest("gather() takes the first exception; later ones are no news", async () => {
   const fail = (time: number) => async () => {
     await sleep(time);

@@ -468,3 +468,35 @@ loopTest("createTask() of sleep(0) takes two turns", async () => {
   });
   assertEquals(done, [false, true, true, true]);
 });
+loopTest(
+  "createTask() of a function follows promises that others have made, from whatever context they call back",
+  async () => {
+    const callers: (() => void)[] = [];
+    class Theirs<T> extends Promise<T> {
+      override then<A, B>(
+        onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+        onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+      ): Promise<A | B> {
+        callers.push(() => void super.then(onFulfilled, onRejected));
+        return new Promise(() => {});
+      }
+    }
+    const results = createTask(() => Theirs.resolve("subclass"));
+    const thenable = createTask(() =>
+      ({
+        then: (onFulfilled: (value: string) => void) => void callers.push(() => onFulfilled("thenable")),
+      }) as unknown as PromiseLike<string>
+    );
+    const failing = createTask(() => Theirs.reject(new Error("planned")));
+    await sleep(0);
+    assertEquals([callers.length, results.done()], [3, false]);
+    // In the context of another task.
+    const other = createTask(async () => {
+      for (const call of callers) call();
+      await sleep(0);
+      return "other";
+    });
+    assertEquals(await gather([results, thenable, other]), ["subclass", "thenable", "other"]);
+    await assertRejects(async () => await failing, Error, "planned");
+  },
+);

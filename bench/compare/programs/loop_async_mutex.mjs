@@ -7,41 +7,70 @@ const { Mutex, Semaphore } = await peer("async-mutex");
 
 const many = (count, make) => Array.from({ length: count }, (_, i) => make(i));
 
-/** `rest`: whether others get a turn while it is held. */
-async function holding(mutex, n, rest) {
+async function taking(mutex, n) {
+  for (let i = 0; i < n; i++) (await mutex.acquire())();
+}
+
+async function takingByUsing(mutex, n) {
+  for (let i = 0; i < n; i++) {
+    using _held = { [Symbol.dispose]: await mutex.acquire() };
+  }
+}
+
+async function locking(mutex, n) {
   for (let i = 0; i < n; i++) {
     const release = await mutex.acquire();
     try {
-      if (rest) await null;
+      await null;
     } finally {
       release();
     }
   }
 }
 
-async function passing(semaphore, rest) {
+async function passing(semaphore) {
+  const [, release] = await semaphore.acquire();
+  release();
+}
+
+async function resting(semaphore) {
   const [, release] = await semaphore.acquire();
   try {
-    if (rest) await null;
+    await null;
   } finally {
     release();
   }
 }
 
+async function restingByUsing(semaphore) {
+  const [, release] = await semaphore.acquire();
+  using _held = { [Symbol.dispose]: release };
+  await null;
+}
+
+async function throughTen(n, body) {
+  const semaphore = new Semaphore(10);
+  const speed = await rate(n, () => Promise.all(many(n, () => body(semaphore))));
+  check(semaphore.getValue() === 10, "ten");
+  return speed;
+}
+
 await serve({
-  free: ({ n }) => rate(n, () => holding(new Mutex(), n, false)),
+  free: ({ n }) => rate(n, () => taking(new Mutex(), n)),
+
+  freeByUsing: ({ n }) => rate(n, () => takingByUsing(new Mutex(), n)),
 
   lock: ({ n, tasks }) =>
     rate(n, () => {
       const mutex = new Mutex();
-      return Promise.all(many(tasks, () => holding(mutex, n / tasks, true)));
+      return Promise.all(many(tasks, () => locking(mutex, n / tasks)));
     }),
 
   async semaphore({ n }) {
     const semaphore = new Semaphore(1);
     const speed = await rate(n, async () => {
       const [, release] = await semaphore.acquire();
-      const others = many(n, () => passing(semaphore, false));
+      const others = many(n, () => passing(semaphore));
       release();
       await Promise.all(others);
     });
@@ -49,10 +78,7 @@ await serve({
     return speed;
   },
 
-  async ten({ n }) {
-    const semaphore = new Semaphore(10);
-    const speed = await rate(n, () => Promise.all(many(n, () => passing(semaphore, true))));
-    check(semaphore.getValue() === 10, "ten");
-    return speed;
-  },
+  ten: ({ n }) => throughTen(n, resting),
+
+  tenByUsing: ({ n }) => throughTen(n, restingByUsing),
 });

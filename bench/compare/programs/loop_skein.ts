@@ -32,9 +32,11 @@ interface Bodies {
   produce(queue: Queue<number>, n: number): Awaitable<void>;
   consume(queue: Queue<number>, n: number): Awaitable<number>;
   taking(lock: Lock, n: number): Awaitable<void>;
+  takingByUsing(lock: Lock, n: number): Awaitable<void>;
   locking(lock: Lock, n: number): Awaitable<void>;
   passing(semaphore: Semaphore): Awaitable<void>;
   resting(semaphore: Semaphore): Awaitable<void>;
+  restingByUsing(semaphore: Semaphore): Awaitable<void>;
   parked(future: Future<void>): Awaitable<void>;
 }
 
@@ -63,20 +65,35 @@ const generators: Bodies = {
     return sum;
   },
   *taking(lock, n) {
+    for (let i = 0; i < n; i++) (yield* lock.acquire()).release();
+  },
+  *takingByUsing(lock, n) {
     for (let i = 0; i < n; i++) {
       using _held = yield* lock.acquire();
     }
   },
   *locking(lock, n) {
     for (let i = 0; i < n; i++) {
-      using _held = yield* lock.acquire();
-      yield* sleep(0);
+      const held = yield* lock.acquire();
+      try {
+        yield* sleep(0);
+      } finally {
+        held.release();
+      }
     }
   },
   *passing(semaphore) {
-    using _held = yield* semaphore.acquire();
+    (yield* semaphore.acquire()).release();
   },
   *resting(semaphore) {
+    const held = yield* semaphore.acquire();
+    try {
+      yield* sleep(0);
+    } finally {
+      held.release();
+    }
+  },
+  *restingByUsing(semaphore) {
     using _held = yield* semaphore.acquire();
     yield* sleep(0);
   },
@@ -107,20 +124,35 @@ const functions: Bodies = {
     return sum;
   },
   taking: (lock, n) => async () => {
+    for (let i = 0; i < n; i++) (await lock.acquire()).release();
+  },
+  takingByUsing: (lock, n) => async () => {
     for (let i = 0; i < n; i++) {
       using _held = await lock.acquire();
     }
   },
   locking: (lock, n) => async () => {
     for (let i = 0; i < n; i++) {
-      using _held = await lock.acquire();
-      await sleep(0);
+      const held = await lock.acquire();
+      try {
+        await sleep(0);
+      } finally {
+        held.release();
+      }
     }
   },
   passing: (semaphore) => async () => {
-    using _held = await semaphore.acquire();
+    (await semaphore.acquire()).release();
   },
   resting: (semaphore) => async () => {
+    const held = await semaphore.acquire();
+    try {
+      await sleep(0);
+    } finally {
+      held.release();
+    }
+  },
+  restingByUsing: (semaphore) => async () => {
     using _held = await semaphore.acquire();
     await sleep(0);
   },
@@ -136,6 +168,14 @@ function inLoop<R>(
   row: (request: R) => Promise<unknown>,
 ): (request: R) => Promise<unknown> {
   return (request) => loop.runUntilComplete(() => row(request));
+}
+
+function throughTen(n: number, body: (semaphore: Semaphore) => Awaitable<void>): Promise<number> {
+  return rate(n, async () => {
+    const semaphore = new Semaphore(10);
+    await gather(many(n, () => createTask(body(semaphore))));
+    check(semaphore.statistics().value === 10, "ten");
+  });
 }
 
 const rows: Record<string, (request: never) => Promise<unknown>> = {
@@ -195,6 +235,12 @@ const rows: Record<string, (request: never) => Promise<unknown>> = {
     })
   ),
 
+  freeByUsing: inLoop(({ n }: { n: number }) =>
+    rate(n, async () => {
+      await createTask(bodies.takingByUsing(new Lock(), n));
+    })
+  ),
+
   lock: inLoop(({ n, tasks }: { n: number; tasks: number }) =>
     rate(n, async () => {
       const lock = new Lock();
@@ -215,13 +261,9 @@ const rows: Record<string, (request: never) => Promise<unknown>> = {
     })
   ),
 
-  ten: inLoop(({ n }: { n: number }) =>
-    rate(n, async () => {
-      const semaphore = new Semaphore(10);
-      await gather(many(n, () => createTask(bodies.resting(semaphore))));
-      check(semaphore.statistics().value === 10, "ten");
-    })
-  ),
+  ten: inLoop(({ n }: { n: number }) => throughTen(n, bodies.resting)),
+
+  tenByUsing: inLoop(({ n }: { n: number }) => throughTen(n, bodies.restingByUsing)),
 
   cancel: inLoop(async ({ n }: { n: number }) => {
     // A future each: to cancel a task is to cancel what it waits for.
