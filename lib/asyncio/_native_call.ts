@@ -14,7 +14,7 @@ import {
   type Strand,
   type StrandOwner,
   takeStep,
-  type Waitable,
+  type Yielded,
 } from "./_strand.ts";
 import type { Task } from "./task.ts";
 
@@ -53,7 +53,7 @@ class Await extends NativeStrand {
  * It is its own iterator, for whoever awaits it in the task.
  */
 export class NativeCall
-  implements Frame, Waitable, StrandOwner, Yieldable<unknown>, Iterator<Suspension, unknown, unknown> {
+  implements Frame, Yielded, StrandOwner, Yieldable<unknown>, Iterator<Suspension, unknown, unknown> {
   /** The task; known when the call begins. */
   _task!: Task<unknown>;
   /** The region that the call is in. */

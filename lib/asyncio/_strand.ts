@@ -10,10 +10,6 @@ import type { Task } from "./task.ts";
 
 /** What a strand can wait for: a future, a call of native code, or a turn in a queue. */
 export interface Waitable {
-  /** Whether it was yielded by `yield*`, and not by a `yield` that should be one. */
-  readonly _blocking: boolean;
-  /** Has a strand go on when it is done. */
-  _observe(strand: Strand): void;
   /** Cancels it; `false` if that cannot be done. Futures have no use for the request. */
   cancel(message: unknown, request: CancelRequest): boolean;
   /** Whether waiting for it, which is done, throws. */
@@ -21,6 +17,14 @@ export interface Waitable {
   /** What that throws. */
   _takeError(): unknown;
   toString(): string;
+}
+
+/** What is handed to a strand to be waited for, other than a future. */
+export interface Yielded extends Waitable {
+  /** Whether it was yielded by `yield*`, and not by a `yield` that should be one. */
+  readonly _blocking: boolean;
+  /** Has a strand go on when it is done. */
+  _observe(strand: Strand): void;
 }
 
 /** Where the outcome of a strand of native code goes. */
@@ -79,8 +83,6 @@ export class NativeStrand implements Strand {
 
 /** What a strand waits for before its first step. */
 export const BEGINNING: Waitable = {
-  _blocking: false,
-  _observe: () => {},
   cancel: () => false,
   _throws: () => false,
   _takeError: () => undefined,
@@ -209,8 +211,8 @@ function wait(strand: Strand, yielded: unknown): void {
     }
     yielded._observe(strand);
     strand._waiter = yielded;
-  } else if ((yielded as Partial<Waitable>)._blocking === true) {
-    const waitable = yielded as Waitable;
+  } else if ((yielded as Partial<Yielded>)._blocking === true) {
+    const waitable = yielded as Yielded;
     waitable._observe(strand);
     strand._waiter = waitable;
   } else if (yielded instanceof Call) {
@@ -240,14 +242,7 @@ function throwLater(strand: Strand, message: string): void {
 
 /** What throws in a strand that is about to go on. */
 function failed(error: unknown): Waitable {
-  return {
-    _blocking: false,
-    _observe: () => {},
-    cancel: () => false,
-    _throws: () => true,
-    _takeError: () => error,
-    toString: () => "its next turn",
-  };
+  return { cancel: () => false, _throws: () => true, _takeError: () => error, toString: () => "its next turn" };
 }
 
 function isNativeCall(value: Waitable | null): value is NativeCall {

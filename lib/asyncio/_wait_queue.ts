@@ -1,8 +1,8 @@
-import { type CancelOrigin, originHere } from "./cancel_origin.ts";
+import { originHere } from "./cancel_origin.ts";
 import { Coroutine, type Suspension, watch } from "./coroutine.ts";
 import { type EventLoop, getRunningLoop } from "./event_loop.ts";
-import { CancelledError, InvalidStateError, RuntimeError } from "./exceptions.ts";
-import type { Strand, Waitable } from "./_strand.ts";
+import { type CancelledError, InvalidStateError, RuntimeError } from "./exceptions.ts";
+import type { Strand, Yielded } from "./_strand.ts";
 
 /** The loop that something belongs to: the first one in which somebody had to wait for it. */
 export class LoopBinding {
@@ -136,7 +136,7 @@ const CANCELLED = 4;
  * A wait for one's turn in a {@linkcode WaitQueue}: its own iterator, what its task waits for, and its place in the
  * queue. One object does for all, as tens of thousands may wait.
  */
-export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown>, Waitable {
+export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown>, Yielded {
   /** The queue is a list through these: a wait leaves from anywhere in it at once. */
   _previous: QueuedWait<unknown> | null = null;
   _next: QueuedWait<unknown> | null = null;
@@ -145,7 +145,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   /** Who waits. */
   #strand: Strand | null = null;
   /** What it was cancelled with. */
-  #cancellation: { message: unknown; origin: CancelOrigin } | null = null;
+  #cancellation: CancelledError | null = null;
 
   constructor(queue: WaitQueue) {
     super();
@@ -245,7 +245,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
     if (this.#state !== WAITING) return false;
     this.#queue._over(true);
     this.#state = CANCELLED;
-    this.#cancellation = { message, origin: originHere() };
+    this.#cancellation = originHere()._error(message);
     this.#goOn();
     return true;
   }
@@ -255,8 +255,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   }
 
   _takeError(): CancelledError {
-    const { message, origin } = this.#cancellation!;
-    return new CancelledError(message, { origin });
+    return this.#cancellation!;
   }
 
   /** What is waited for, while it is. */

@@ -77,12 +77,6 @@ class DoneCallback implements Frame, Runnable {
 type Observer = Runnable | DoneCallback;
 type Observers = Observer | Observer[] | undefined;
 
-/** What goes on when a future is done, for messages. */
-function describeObserver(observer: Runnable): string {
-  const { _task: task } = observer as { readonly _task?: Task<unknown> };
-  return task === undefined ? String(observer) : `wakeup of ${task.getName()}`;
-}
-
 const PENDING = 0;
 const CANCELLED = 1;
 const FINISHED = 2;
@@ -539,4 +533,8 @@ function listOf(observers: Observers): Observer[] {
  */
 export function isfuture(value: unknown): value is Future<unknown> {
   return value instanceof Future;
+}
+
+function describeObserver(observer: Runnable & { readonly _task?: Task<unknown> }): string {
+  return observer._task === undefined ? String(observer) : `wakeup of ${observer._task.getName()}`;
 }

@@ -468,6 +468,7 @@ loopTest("createTask() of sleep(0) takes two turns", async () => {
   });
   assertEquals(done, [false, true, true, true]);
 });
+
 loopTest(
   "createTask() of a function follows promises that others have made, from whatever context they call back",
   async () => {
