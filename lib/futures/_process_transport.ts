@@ -80,7 +80,8 @@ export class ProcessTransport implements Transport {
         JSON.stringify(SlotState)
       }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES}, ${JSON.stringify(FrameKind)});`,
     );
-    taskSource ??= `import v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
+    // Loaded when a value needs it: that takes longer than many a task.
+    taskSource ??= `import defer * as v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
         args: ["run", "--quiet", "--no-prompt", ...settings.flags, mainUrl],
