@@ -14,7 +14,9 @@ import {
   type Call,
   FrameKind,
   type FromWorker,
+  HEADER,
   layOutSlots,
+  Mail,
   SHARED_BYTES,
   SLOTS,
   SlotState,
@@ -24,12 +26,15 @@ import {
 import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
 import { packetWriter, processMainProgram, processTaskProgram } from "./_worker_program.ts";
 
-const HEADER = 16;
 const STDERR_KEPT = 4096;
+/** How much of a child's stdout is read at a time: what a pipe holds. */
+const READ = 65536;
 /** How long a child has to end after a signal that it can handle, in milliseconds. */
 const GRACE = 1000;
 /** How long a child has to answer before it is killed without an answer, in milliseconds. */
 const PATIENCE = 25;
+/** How long no calls are sent before the child is told so, in milliseconds. */
+const QUIET = 5;
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable);
 
@@ -65,6 +70,9 @@ export class ProcessTransport implements Transport {
   #asked = 0;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
+  /** Runs until the child is told to park; whether calls were sent since it was set. */
+  #parking: ReturnType<typeof setTimeout> | undefined;
+  #active = false;
   #ref = true;
   /** Why the pool ended the child, or what was wrong with what the child sent. */
   #reason: string | undefined;
@@ -78,7 +86,9 @@ export class ProcessTransport implements Transport {
     mainUrl ??= moduleUrl(
       `await (${processMainProgram})(${SLOTS}, ${
         JSON.stringify(SlotState)
-      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES}, ${JSON.stringify(FrameKind)});`,
+      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES}, ${JSON.stringify(FrameKind)}, ${HEADER}, ${
+        JSON.stringify(Mail)
+      });`,
     );
     // Loaded when a value needs it: that takes longer than many a task.
     taskSource ??= `import defer * as v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
@@ -102,9 +112,9 @@ export class ProcessTransport implements Transport {
     }
     this.#stdin = this.#child.stdin.getWriter();
     const program = new TextEncoder().encode(taskSource);
-    const start = new Uint8Array(this.#key.length + program.length);
-    start.set(this.#key);
-    start.set(program, this.#key.length);
+    const start = new Uint8Array(HEADER + this.#key.length + program.length);
+    start.set(this.#key, HEADER);
+    start.set(program, HEADER + this.#key.length);
     this.#frame(FrameKind.FORWARD, start);
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
@@ -128,10 +138,12 @@ export class ProcessTransport implements Transport {
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const flat: unknown[] = [];
     for (const [id, args] of calls) flat.push(id, args);
-    const body = codec.encode(["run", first, flat] satisfies ToWorker);
+    const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER);
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
-    this.#frame(FrameKind.RUN, body, first, calls.length);
+    this.#frame(FrameKind.RUN, frame, first, calls.length);
+    this.#active = true;
+    if (this.#parking === undefined) this.#parkLater();
   }
 
   openStream(seq: number, credit: number): void {
@@ -166,7 +178,7 @@ export class ProcessTransport implements Transport {
 
   takeBack(): readonly number[] {
     this.#asked++;
-    this.#frame(FrameKind.TAKE_BACK, new Uint8Array(0));
+    this.#frame(FrameKind.TAKE_BACK, new Uint8Array(HEADER));
     return [];
   }
 
@@ -209,19 +221,33 @@ export class ProcessTransport implements Transport {
   }
 
   #post(message: ToWorker): void {
-    this.#frame(FrameKind.FORWARD, codec.encode(message));
+    this.#frame(FrameKind.FORWARD, codec.encode(message, HEADER));
   }
 
-  /** The header: the body's length, the kind, the number of calls, the number of the first one. */
-  #frame(kind: number, body: Uint8Array, first = 0, count = 0): void {
-    const frame = new Uint8Array(HEADER + body.length);
-    const view = new DataView(frame.buffer);
-    view.setUint32(0, body.length, true);
+  /** Sends a frame, of which the header is to be filled in. */
+  #frame(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): void {
+    const view = new DataView(frame.buffer, frame.byteOffset);
+    view.setUint32(0, frame.length - HEADER, true);
     view.setUint8(4, kind);
     view.setUint16(6, count, true);
     view.setFloat64(8, first, true);
-    frame.set(body, HEADER);
     this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+  }
+
+  /** Lets the child look after itself when no calls have been sent for a while. */
+  #parkLater(): void {
+    this.#active = false;
+    this.#parking = setTimeout(() => {
+      if (this.#active) this.#parkLater();
+      else this.#park();
+    }, QUIET);
+    Deno.unrefTimer(this.#parking);
+  }
+
+  #park(): void {
+    clearTimeout(this.#parking);
+    this.#parking = undefined;
+    this.#frame(FrameKind.PARK, new Uint8Array(HEADER));
   }
 
   /** Ends the child for a call that was abandoned. */
@@ -248,6 +274,7 @@ export class ProcessTransport implements Transport {
     clearTimeout(timer);
     clearTimeout(this.#patience);
     clearTimeout(this.#grace);
+    clearTimeout(this.#parking);
     await errors;
     this.#stdin.abort().catch(() => {});
     const exit: WorkerExit = signal === null ? { code } : { code, signal };
@@ -263,15 +290,22 @@ export class ProcessTransport implements Transport {
       output: (bytes) => writeAll(Deno.stdout, bytes),
       message: (channel, payload) => this.#receive(channel, payload),
     });
+    const stdout = this.#child.stdout.getReader({ mode: "byob" });
     try {
-      for await (const chunk of this.#child.stdout) {
-        reader.push(chunk);
+      // Into one buffer: a new one for each read costs more than what is read.
+      let buffer = new Uint8Array(READ);
+      while (true) {
+        const { value, done } = await stdout.read(buffer);
+        if (done) break;
+        reader.push(value);
+        buffer = new Uint8Array(value.buffer);
         this.#events.drained();
       }
       reader.end();
     } catch (error) {
       this.#reason = `sent ${error instanceof Error ? error.message : error}`;
       this.#kill("SIGKILL");
+      await stdout.cancel();
     }
   }
 
@@ -318,7 +352,7 @@ export class ProcessTransport implements Transport {
         this.#reason = message[1] === null
           ? "was closed by its task, which called close()"
           : `was ended by its task, which called Deno.exit(${message[1]})`;
-        return;
+        return this.#park();
       default:
         throw new TypeError(`an unknown message: ${Deno.inspect(message, { depth: 0 })}`);
     }
