@@ -24,7 +24,7 @@ import {
   type ToWorker,
 } from "./_protocol.ts";
 import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
-import { packetWriter, processMainProgram, processTaskProgram } from "./_worker_program.ts";
+import { packetWriter, processBootProgram, processMainProgram, processTaskProgram } from "./_worker_program.ts";
 
 const STDERR_KEPT = 4096;
 /** How much of a child's stdout is read at a time: what a pipe holds. */
@@ -38,8 +38,52 @@ const QUIET = 5;
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable);
 
-let mainUrl: string | undefined;
-let taskSource: string | undefined;
+/** What runs in a child. */
+interface ChildProgram {
+  /** The module that it starts with. */
+  readonly url: string;
+  /** What the main thread is sent, and what the one that runs the tasks is. */
+  readonly main: Uint8Array;
+  readonly task: Uint8Array;
+}
+
+let program: ChildProgram | undefined;
+
+function childProgram(): ChildProgram {
+  // node:v8 is loaded when a value needs it: that takes longer than many a task.
+  const taskUrl = moduleUrl(
+    `import defer * as v8 from "node:v8"; addEventListener("message", (e) => (0, eval)(e.data)(v8), { once: true });`,
+  );
+  const main = [
+    SLOTS,
+    JSON.stringify(SlotState),
+    layOutSlots,
+    slotWord,
+    packetWriter,
+    SHARED_BYTES,
+    JSON.stringify(FrameKind),
+    HEADER,
+    JSON.stringify(Mail),
+    JSON.stringify(taskUrl),
+  ];
+  const utf8 = new TextEncoder();
+  return {
+    url: moduleUrl(`await (${processBootProgram})(${HEADER});`),
+    main: utf8.encode(`(${processMainProgram})(${main.join(", ")});\n//# sourceURL=skein:main\n`),
+    task: utf8.encode(`(v8) => {${programSource(processTaskProgram, "v8")}}`),
+  };
+}
+
+/** The parts one after the other, behind the room for a header. */
+function withRoom(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(parts.reduce((length, part) => length + part.length, HEADER));
+  let at = HEADER;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  return frame;
+}
 
 /** What a child process is started with. */
 export interface ProcessSettings {
@@ -83,18 +127,10 @@ export class ProcessTransport implements Transport {
     events: TransportEvents,
   ) {
     this.#events = events;
-    mainUrl ??= moduleUrl(
-      `await (${processMainProgram})(${SLOTS}, ${
-        JSON.stringify(SlotState)
-      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES}, ${JSON.stringify(FrameKind)}, ${HEADER}, ${
-        JSON.stringify(Mail)
-      });`,
-    );
-    // Loaded when a value needs it: that takes longer than many a task.
-    taskSource ??= `import defer * as v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
+    program ??= childProgram();
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "--no-prompt", ...settings.flags, mainUrl],
+        args: ["run", "--quiet", "--no-prompt", ...settings.flags, program.url],
         clearEnv: settings.clearEnv,
         env: settings.clearEnv ? { ...runtimeEnv(), ...settings.env } : { ...settings.env },
         ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
@@ -111,11 +147,8 @@ export class ProcessTransport implements Transport {
       throw new BrokenProcessPoolError(`Cannot start a worker process: ${why}`, { cause });
     }
     this.#stdin = this.#child.stdin.getWriter();
-    const program = new TextEncoder().encode(taskSource);
-    const start = new Uint8Array(HEADER + this.#key.length + program.length);
-    start.set(this.#key, HEADER);
-    start.set(program, HEADER + this.#key.length);
-    this.#frame(FrameKind.FORWARD, start);
+    this.#frame(FrameKind.FORWARD, withRoom(program.main));
+    this.#frame(FrameKind.FORWARD, withRoom(this.#key, program.task));
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
       "init",
@@ -178,7 +211,7 @@ export class ProcessTransport implements Transport {
 
   takeBack(): readonly number[] {
     this.#asked++;
-    this.#frame(FrameKind.TAKE_BACK, new Uint8Array(HEADER));
+    this.#frame(FrameKind.TAKE_BACK, withRoom());
     return [];
   }
 
@@ -247,7 +280,7 @@ export class ProcessTransport implements Transport {
   #park(): void {
     clearTimeout(this.#parking);
     this.#parking = undefined;
-    this.#frame(FrameKind.PARK, new Uint8Array(HEADER));
+    this.#frame(FrameKind.PARK, withRoom());
   }
 
   /** Ends the child for a call that was abandoned. */

@@ -679,10 +679,24 @@ interface ProcessMemory {
 }
 
 /**
+ * What a child is started with: it reads the program of its main thread from its stdin, as Deno takes milliseconds for
+ * the URL of a module that is long.
+ */
+export async function processBootProgram(HEADER: number): Promise<void> {
+  function read(length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) at += Deno.stdin.readSync(bytes.subarray(at)) ?? Deno.exit(0);
+    return bytes;
+  }
+  const length = new DataView(read(HEADER).buffer).getUint32(0, true);
+  await (0, eval)(new TextDecoder().decode(read(length)));
+}
+
+/**
  * The program of a child's main thread. It never runs a task, so it is there at once when the parent takes calls back,
  * closes the pipe, or dies.
  *
- * A frame on stdin is a length, a kind, and a body. The first one is the key and the other thread's program.
+ * A frame on stdin is a length, a kind, and a body. The first one here is the key and the other thread's program.
  *
  * While calls come, it does nothing but wait for the pipe: to be woken by the event loop takes twice as long. When none
  * has come for a while, the parent tells it to PARK, and it looks after its events again: whether the other thread has
@@ -698,6 +712,7 @@ export async function processMainProgram(
   FrameKind: Parts["FrameKind"],
   HEADER: number,
   Mail: Parts["Mail"],
+  taskUrl: string,
 ): Promise<void> {
   const KEY_LENGTH = 16;
   // One read takes in many small frames; a large one is read to where it stays.
@@ -705,7 +720,7 @@ export async function processMainProgram(
   const view = new DataView(buffer.buffer);
   let start = 0;
   let end = 0;
-  let parked = true;
+  let parked = false;
 
   async function readInto(target: Uint8Array): Promise<number> {
     while (true) {
@@ -753,14 +768,15 @@ export async function processMainProgram(
   const seqs = new Float64Array(SLOTS);
   const write = packetWriter(key, 1);
 
-  const source = new TextDecoder().decode(program.subarray(HEADER + KEY_LENGTH));
-  const worker = new Worker(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`, { type: "module" });
+  const worker = new Worker(taskUrl, { type: "module" });
+  parked = true;
   worker.onmessage = (event: MessageEvent<number | null>) => Deno.exit(event.data ?? 0);
   worker.onerror = (event) => {
     event.preventDefault(); // Deno has printed it
     Deno.exit(1);
   };
-  worker.postMessage({ memory, mailbox, key });
+  worker.postMessage(new TextDecoder().decode(program.subarray(HEADER + KEY_LENGTH)));
+  worker.postMessage({ memory, mailbox, key } satisfies ProcessMemory);
 
   /** Takes note of the calls in a frame. */
   function announce(frame: DataView, at: number): void {
