@@ -11,19 +11,25 @@ export interface V8 {
   Serializer: new () => {
     writeHeader(): void;
     writeRawBytes(bytes: Uint8Array): void;
+    transferArrayBuffer(id: number, buffer: ArrayBuffer): void;
     writeValue(value: unknown): boolean;
     releaseBuffer(): Uint8Array<ArrayBuffer>;
   };
-  Deserializer: new (bytes: Uint8Array) => { readHeader(): boolean; readValue(): unknown };
+  Deserializer: new (bytes: Uint8Array) => {
+    readHeader(): boolean;
+    transferArrayBuffer(id: number, buffer: ArrayBuffer): void;
+    readValue(): unknown;
+  };
 }
 
 /** Values to bytes and back. */
 export interface Codec {
   /**
    * @param room How many bytes to leave free in front, for a header: to put one there later is a copy of everything.
+   * @param attached Takes the large buffers that the bytes are without; `decode` needs them, or copies of them.
    * @throws {TypeError} If the value cannot be cloned into another process; the message says where and what.
    */
-  encode(value: unknown, room?: number): Uint8Array<ArrayBuffer>;
+  encode(value: unknown, room?: number, attached?: ArrayBuffer[]): Uint8Array<ArrayBuffer>;
   /**
    * As `encode` of `["result", seq, duration, value]`, but faster. The bytes are valid until it is called again.
    *
@@ -31,11 +37,14 @@ export interface Codec {
    */
   encodeResult(seq: number, duration: number, value: unknown): Uint8Array<ArrayBuffer>;
   /** @throws {Error} If the bytes are not of `encode`. */
-  decode(bytes: Uint8Array): unknown;
+  decode(bytes: Uint8Array, attached?: readonly ArrayBuffer[]): unknown;
 }
 
 /** A codec. `findUncloneable` is the one of `_cloneable.ts`: a parameter, as a worker's program has no imports. */
-export function makeCodec(v8: V8, findUncloneable: (value: unknown, toProcess: boolean) => string | null): Codec {
+export function makeCodec(
+  v8: V8,
+  findUncloneable: (value: unknown, toProcess: boolean, buffers?: Set<unknown>) => string | null,
+): Codec {
   const JSON_FORMAT = 1;
   const CLONE_FORMAT = 2;
   /** What most results are. The format, the value's place among the constants, the call's number, duration and value. */
@@ -49,6 +58,8 @@ export function makeCodec(v8: V8, findUncloneable: (value: unknown, toProcess: b
   const MAX_JSON = 2 ** 24;
   /** More objects than that are looked up in a set. */
   const FEW = 16;
+  /** A buffer of so many bytes need not be among the others. */
+  const LARGE = 65536;
   const utf8 = new TextEncoder();
   const text = new TextDecoder();
 
@@ -115,16 +126,22 @@ export function makeCodec(v8: V8, findUncloneable: (value: unknown, toProcess: b
   }
 
   const codec: Codec = {
-    encode(value, room = 0) {
+    encode(value, room = 0, attached) {
       if (value === undefined) return new Uint8Array(room);
       if (isJson(value)) {
         if (front.length !== room + 1) front = "\0".repeat(room) + "\x01"; // JSON_FORMAT
         return utf8.encode(front + JSON.stringify(value));
       }
       // The serializer itself would turn a Blob or an URL into {} without a word.
-      const found = findUncloneable(value, true);
+      const buffers = attached === undefined ? undefined : new Set();
+      const found = findUncloneable(value, true, buffers);
       if (found !== null) throw new TypeError(found);
       const serializer = new v8.Serializer();
+      for (const buffer of buffers as Set<ArrayBuffer> | undefined ?? []) {
+        if (buffer.byteLength < LARGE || buffer.resizable) continue;
+        serializer.transferArrayBuffer(attached!.length, buffer);
+        attached!.push(buffer);
+      }
       const start = new Uint8Array(room + 1);
       start[room] = CLONE_FORMAT;
       serializer.writeRawBytes(start);
@@ -144,7 +161,7 @@ export function makeCodec(v8: V8, findUncloneable: (value: unknown, toProcess: b
       resultView.setFloat64(10, duration, true);
       return result;
     },
-    decode(bytes) {
+    decode(bytes, attached = []) {
       if (bytes.length === 0) return undefined;
       if (bytes[0] === RESULT_FORMAT) {
         const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -159,6 +176,7 @@ export function makeCodec(v8: V8, findUncloneable: (value: unknown, toProcess: b
         case CLONE_FORMAT: {
           const deserializer = new v8.Deserializer(body);
           deserializer.readHeader();
+          for (let i = 0; i < attached.length; i++) deserializer.transferArrayBuffer(i, attached[i]!);
           return deserializer.readValue();
         }
         default:

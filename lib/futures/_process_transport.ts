@@ -171,7 +171,11 @@ export class ProcessTransport implements Transport {
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const flat: unknown[] = [];
     for (const [id, args] of calls) flat.push(id, args);
-    const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER);
+    const attached: ArrayBuffer[] = [];
+    const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
+    for (const buffer of attached) {
+      this.#frame(FrameKind.ATTACH, withRoom(new Uint8Array(buffer)));
+    }
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
     this.#frame(FrameKind.RUN, frame, first, calls.length);

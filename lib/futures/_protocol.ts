@@ -78,6 +78,8 @@ export const FrameKind = {
   TAKE_BACK: 2,
   /** For the main thread: no calls are about to come. */
   PARK: 3,
+  /** A large buffer in the calls that come next: it is read to where it stays. */
+  ATTACH: 4,
 } as const;
 
 /** The bytes of a frame before its body: the body's length, the kind, the number of calls, the number of the first. */

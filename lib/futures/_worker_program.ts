@@ -590,7 +590,7 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
   const { SLOTS, SlotState, slotWord, Mail, FrameKind, HEADER } = parts;
   /** How long it may keep its event loop waiting, in milliseconds. */
   const PAUSE = 2;
-  let take: ((frames: Uint8Array<ArrayBuffer>) => void) | undefined;
+  let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
   const codec = parts.makeCodec(v8, parts.findUncloneable);
   // Stdin is the parent's: to a task it is at its end.
   Object.defineProperties(Deno.stdin, {
@@ -599,9 +599,9 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     readable: { get: () => new Blob().stream() },
   });
 
-  // The first message is the memory and the key, the others are frames.
-  const post = parts.takeChannel((data: Uint8Array<ArrayBuffer> | ProcessMemory) => {
-    if (take !== undefined) return take(data as Uint8Array<ArrayBuffer>);
+  // The first message is the memory and the key, the others are frames, or buffers for the next one.
+  const post = parts.takeChannel((data: Uint8Array<ArrayBuffer> | ArrayBuffer | ProcessMemory) => {
+    if (take !== undefined) return take(data as Uint8Array<ArrayBuffer> | ArrayBuffer);
     const { memory, mailbox, key } = data as ProcessMemory;
     const { states } = parts.layOutSlots(memory, SLOTS);
     const mail = new Int32Array(mailbox, 0, Mail.WORDS);
@@ -612,6 +612,7 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     let over = -2;
     /** How often something was received. */
     let received = 0;
+    let attached: ArrayBuffer[] = [];
 
     function report(seq: number, payload: Uint8Array): void {
       over = seq;
@@ -642,7 +643,9 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
         if (view.getUint8(at + 4) === FrameKind.RUN) {
           last = view.getFloat64(at + 8, true) + view.getUint16(at + 6, true) - 1;
         }
-        run(codec.decode(frames.subarray(at + HEADER, end)) as ToWorker);
+        const message = codec.decode(frames.subarray(at + HEADER, end), attached) as ToWorker;
+        attached = [];
+        run(message);
         at = end;
       }
     }
@@ -660,6 +663,11 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
       return frames as Uint8Array<ArrayBuffer>;
     }
     take = (frames) => {
+      if (frames instanceof ArrayBuffer) {
+        received = (received + 1) | 0;
+        attached.push(frames);
+        return;
+      }
       const until = performance.now() + PAUSE;
       let next: Uint8Array<ArrayBuffer> | undefined = frames;
       while (next !== undefined) {
@@ -737,26 +745,32 @@ export async function processMainProgram(
   function frameLength(at: number): number {
     return end - at < HEADER ? HEADER : HEADER + view.getUint32(at, true);
   }
-  /** Reads until the frame at `start` is there. Gives it back if it does not fit into the buffer. */
-  async function readFrame(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  /** Reads until the frame at `start` is there. Gives it back if it does not fit, or the buffer that it is. */
+  async function readFrame(): Promise<Uint8Array<ArrayBuffer> | ArrayBuffer | undefined> {
     while (end - start < frameLength(start)) {
       const length = frameLength(start);
       buffer.copyWithin(0, start, end);
       end -= start;
       start = 0;
       if (length > buffer.length) {
-        const frame = new Uint8Array(length);
-        frame.set(buffer.subarray(0, end));
-        while (end < length) end += await readInto(frame.subarray(end));
+        const isAttached = view.getUint8(4) === FrameKind.ATTACH;
+        const skip = isAttached ? HEADER : 0;
+        const frame = new Uint8Array(length - skip);
+        frame.set(buffer.subarray(skip, end));
+        // The rest is on its way; it comes in many pieces.
+        const wasParked = parked;
+        parked = false;
+        for (let at = end - skip; at < frame.length;) at += await readInto(frame.subarray(at));
+        parked = wasParked;
         end = 0;
-        return frame;
+        return isAttached ? frame.buffer : frame;
       }
       end += await readInto(buffer.subarray(end));
     }
     return undefined;
   }
 
-  const large = await readFrame();
+  const large = await readFrame() as Uint8Array<ArrayBuffer> | undefined;
   const program = large ?? buffer.slice(0, frameLength(0));
   if (large === undefined) start = program.length;
   const key = program.slice(HEADER, HEADER + KEY_LENGTH);
@@ -788,14 +802,15 @@ export async function processMainProgram(
     parked = false;
   }
   /** Hands frames to the other thread: to where it waits, or as a message. */
-  function forward(frames: Uint8Array<ArrayBuffer>): void {
-    if (frames.length === 0) return;
+  function forward(frames: Uint8Array<ArrayBuffer> | ArrayBuffer): void {
+    if (frames.byteLength === 0) return;
     // First, so that it does not begin to wait now.
     const waiting = (Atomics.add(mail, Mail.SENT, 1) << 2) | Mail.WAITING;
-    const fits = frames.length <= Mail.BYTES;
+    const fits = !(frames instanceof ArrayBuffer) && frames.length <= Mail.BYTES;
     const waits = Atomics.compareExchange(mail, Mail.STATE, waiting, fits ? Mail.TAKEN : Mail.AWAY) === waiting;
     if (!waits || !fits) {
       if (waits) Atomics.notify(mail, Mail.STATE);
+      if (frames instanceof ArrayBuffer) return worker.postMessage(frames, [frames]);
       const message = frames.buffer === buffer.buffer ? frames.slice() : frames;
       return worker.postMessage(message, [message.buffer]);
     }
@@ -821,8 +836,10 @@ export async function processMainProgram(
   while (true) {
     const large = await readFrame();
     if (large !== undefined) {
-      const frame = new DataView(large.buffer);
-      if (frame.getUint8(4) === FrameKind.RUN) announce(frame, 0);
+      if (large instanceof Uint8Array) {
+        const frame = new DataView(large.buffer);
+        if (frame.getUint8(4) === FrameKind.RUN) announce(frame, 0);
+      }
       forward(large);
       continue;
     }
