@@ -589,7 +589,7 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
 export function processTaskProgram(parts: Parts, v8: V8): void {
   const { SLOTS, SlotState, slotWord, Mail, FrameKind, HEADER } = parts;
   /** How long it may keep its event loop waiting, in milliseconds. */
-  const PAUSE = 2;
+  const PAUSE = 4;
   let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
   const codec = parts.makeCodec(v8, parts.findUncloneable);
   // Stdin is the parent's: to a task it is at its end.
