@@ -48,6 +48,8 @@ interface ChildProgram {
 }
 
 let program: ChildProgram | undefined;
+/** What the last large buffer was copied to. */
+let spareMemory: WeakRef<ArrayBuffer> | undefined;
 
 function childProgram(): ChildProgram {
   // node:v8 is loaded when a value needs it: that takes longer than many a task.
@@ -173,9 +175,7 @@ export class ProcessTransport implements Transport {
     for (const [id, args] of calls) flat.push(id, args);
     const attached: ArrayBuffer[] = [];
     const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
-    for (const buffer of attached) {
-      this.#frame(FrameKind.ATTACH, withRoom(new Uint8Array(buffer)));
-    }
+    for (const buffer of attached) this.#attach(buffer);
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
     this.#frame(FrameKind.RUN, frame, first, calls.length);
@@ -262,13 +262,24 @@ export class ProcessTransport implements Transport {
   }
 
   /** Sends a frame, of which the header is to be filled in. */
-  #frame(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): void {
+  #frame(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): Promise<void> {
     const view = new DataView(frame.buffer, frame.byteOffset);
     view.setUint32(0, frame.length - HEADER, true);
     view.setUint8(4, kind);
     view.setUint16(6, count, true);
     view.setFloat64(8, first, true);
-    this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+    return this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+  }
+
+  /** Sends a copy of a large buffer. Memory that was used before serves again: new memory takes longer than to copy. */
+  #attach(buffer: ArrayBuffer): void {
+    const length = HEADER + buffer.byteLength;
+    const spare = spareMemory?.deref();
+    spareMemory = undefined;
+    const memory = spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(length);
+    const frame = new Uint8Array(memory, 0, length);
+    frame.set(new Uint8Array(buffer), HEADER);
+    this.#frame(FrameKind.ATTACH, frame).then(() => spareMemory = new WeakRef(memory));
   }
 
   /** Lets the child look after itself when no calls have been sent for a while. */
