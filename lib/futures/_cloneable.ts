@@ -11,8 +11,9 @@
  * @param value What is to be sent.
  * @param toProcess Whether it goes to another process, where shared memory and the objects of the platform (Blob,
  * MessagePort) cannot follow.
+ * @param buffers Where to put the buffers that are met, if they are wanted.
  */
-export function findUncloneable(value: unknown, toProcess: boolean): string | null {
+export function findUncloneable(value: unknown, toProcess: boolean, buffers?: Set<unknown>): string | null {
   const PLAIN =
     /^\[object (?:Object|Array|Arguments|Map|Set|Date|RegExp|Error|Boolean|Number|String|BigInt|(?:Big)?(?:Ui|I)nt\d+(?:Clamped)?Array|Float\d+Array|ArrayBuffer|DataView)\]$/;
   const seen = new Set<unknown>();
@@ -32,6 +33,7 @@ export function findUncloneable(value: unknown, toProcess: boolean): string | nu
     if (typeof value !== "object" || value === null || seen.has(value)) return null;
     seen.add(value);
     if (ArrayBuffer.isView(value)) {
+      buffers?.add(value.buffer);
       return toProcess && value.buffer instanceof SharedArrayBuffer ? `${path} is a view of shared memory` : null;
     }
     if (value instanceof Map) {
@@ -47,6 +49,7 @@ export function findUncloneable(value: unknown, toProcess: boolean): string | nu
     } else if (value instanceof Error) {
       return find(value.cause, `${path}.cause`);
     } else {
+      if (value instanceof ArrayBuffer) buffers?.add(value);
       const tag = Object.prototype.toString.call(value);
       if (!PLAIN.test(tag)) {
         const name = tag.slice("[object ".length, -1);

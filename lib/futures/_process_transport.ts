@@ -14,7 +14,9 @@ import {
   type Call,
   FrameKind,
   type FromWorker,
+  HEADER,
   layOutSlots,
+  Mail,
   SHARED_BYTES,
   SLOTS,
   SlotState,
@@ -22,19 +24,68 @@ import {
   type ToWorker,
 } from "./_protocol.ts";
 import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
-import { packetWriter, processMainProgram, processTaskProgram } from "./_worker_program.ts";
+import { packetWriter, processBootProgram, processMainProgram, processTaskProgram } from "./_worker_program.ts";
 
-const HEADER = 16;
 const STDERR_KEPT = 4096;
+/** How much of a child's stdout is read at a time: what a pipe holds. */
+const READ = 65536;
 /** How long a child has to end after a signal that it can handle, in milliseconds. */
 const GRACE = 1000;
 /** How long a child has to answer before it is killed without an answer, in milliseconds. */
 const PATIENCE = 25;
+/** How long no calls are sent before the child is told so, in milliseconds. */
+const QUIET = 5;
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable);
 
-let mainUrl: string | undefined;
-let taskSource: string | undefined;
+/** What runs in a child. */
+interface ChildProgram {
+  /** The module that it starts with. */
+  readonly url: string;
+  /** What the main thread is sent, and what the one that runs the tasks is. */
+  readonly main: Uint8Array;
+  readonly task: Uint8Array;
+}
+
+let program: ChildProgram | undefined;
+/** What the last large buffer was copied to. */
+let spareMemory: WeakRef<ArrayBuffer> | undefined;
+
+function childProgram(): ChildProgram {
+  // node:v8 is loaded when a value needs it: that takes longer than many a task.
+  const taskUrl = moduleUrl(
+    `import defer * as v8 from "node:v8"; addEventListener("message", (e) => (0, eval)(e.data)(v8), { once: true });`,
+  );
+  const main = [
+    SLOTS,
+    JSON.stringify(SlotState),
+    layOutSlots,
+    slotWord,
+    packetWriter,
+    SHARED_BYTES,
+    JSON.stringify(FrameKind),
+    HEADER,
+    JSON.stringify(Mail),
+    JSON.stringify(taskUrl),
+  ];
+  const utf8 = new TextEncoder();
+  return {
+    url: moduleUrl(`await (${processBootProgram})(${HEADER});`),
+    main: utf8.encode(`(${processMainProgram})(${main.join(", ")});\n//# sourceURL=skein:main\n`),
+    task: utf8.encode(`(v8) => {${programSource(processTaskProgram, "v8")}}`),
+  };
+}
+
+/** The parts one after the other, behind the room for a header. */
+function withRoom(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(parts.reduce((length, part) => length + part.length, HEADER));
+  let at = HEADER;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  return frame;
+}
 
 /** What a child process is started with. */
 export interface ProcessSettings {
@@ -65,6 +116,9 @@ export class ProcessTransport implements Transport {
   #asked = 0;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
+  /** Runs until the child is told to park; whether calls were sent since it was set. */
+  #parking: ReturnType<typeof setTimeout> | undefined;
+  #active = false;
   #ref = true;
   /** Why the pool ended the child, or what was wrong with what the child sent. */
   #reason: string | undefined;
@@ -75,15 +129,10 @@ export class ProcessTransport implements Transport {
     events: TransportEvents,
   ) {
     this.#events = events;
-    mainUrl ??= moduleUrl(
-      `await (${processMainProgram})(${SLOTS}, ${
-        JSON.stringify(SlotState)
-      }, ${layOutSlots}, ${slotWord}, ${packetWriter}, ${SHARED_BYTES}, ${JSON.stringify(FrameKind)});`,
-    );
-    taskSource ??= `import v8 from "node:v8";\n${programSource(processTaskProgram, "v8")}`;
+    program ??= childProgram();
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "--no-prompt", ...settings.flags, mainUrl],
+        args: ["run", "--quiet", "--no-prompt", ...settings.flags, program.url],
         clearEnv: settings.clearEnv,
         env: settings.clearEnv ? { ...runtimeEnv(), ...settings.env } : { ...settings.env },
         ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
@@ -100,11 +149,8 @@ export class ProcessTransport implements Transport {
       throw new BrokenProcessPoolError(`Cannot start a worker process: ${why}`, { cause });
     }
     this.#stdin = this.#child.stdin.getWriter();
-    const program = new TextEncoder().encode(taskSource);
-    const start = new Uint8Array(this.#key.length + program.length);
-    start.set(this.#key);
-    start.set(program, this.#key.length);
-    this.#frame(FrameKind.FORWARD, start);
+    this.#frame(FrameKind.FORWARD, withRoom(program.main));
+    this.#frame(FrameKind.FORWARD, withRoom(this.#key, program.task));
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
       "init",
@@ -127,10 +173,14 @@ export class ProcessTransport implements Transport {
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const flat: unknown[] = [];
     for (const [id, args] of calls) flat.push(id, args);
-    const body = codec.encode(["run", first, flat] satisfies ToWorker);
+    const attached: ArrayBuffer[] = [];
+    const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
+    for (const buffer of attached) this.#attach(buffer);
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
-    this.#frame(FrameKind.RUN, body, first, calls.length);
+    this.#frame(FrameKind.RUN, frame, first, calls.length);
+    this.#active = true;
+    if (this.#parking === undefined) this.#parkLater();
   }
 
   openStream(seq: number, credit: number): void {
@@ -165,7 +215,7 @@ export class ProcessTransport implements Transport {
 
   takeBack(): readonly number[] {
     this.#asked++;
-    this.#frame(FrameKind.TAKE_BACK, new Uint8Array(0));
+    this.#frame(FrameKind.TAKE_BACK, withRoom());
     return [];
   }
 
@@ -208,19 +258,44 @@ export class ProcessTransport implements Transport {
   }
 
   #post(message: ToWorker): void {
-    this.#frame(FrameKind.FORWARD, codec.encode(message));
+    this.#frame(FrameKind.FORWARD, codec.encode(message, HEADER));
   }
 
-  /** The header: the body's length, the kind, the number of calls, the number of the first one. */
-  #frame(kind: number, body: Uint8Array, first = 0, count = 0): void {
-    const frame = new Uint8Array(HEADER + body.length);
-    const view = new DataView(frame.buffer);
-    view.setUint32(0, body.length, true);
+  /** Sends a frame, of which the header is to be filled in. */
+  #frame(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): Promise<void> {
+    const view = new DataView(frame.buffer, frame.byteOffset);
+    view.setUint32(0, frame.length - HEADER, true);
     view.setUint8(4, kind);
     view.setUint16(6, count, true);
     view.setFloat64(8, first, true);
-    frame.set(body, HEADER);
-    this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+    return this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+  }
+
+  /** Sends a copy of a large buffer. Memory that was used before serves again: new memory takes longer than to copy. */
+  #attach(buffer: ArrayBuffer): void {
+    const length = HEADER + buffer.byteLength;
+    const spare = spareMemory?.deref();
+    spareMemory = undefined;
+    const memory = spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(length);
+    const frame = new Uint8Array(memory, 0, length);
+    frame.set(new Uint8Array(buffer), HEADER);
+    this.#frame(FrameKind.ATTACH, frame).then(() => spareMemory = new WeakRef(memory));
+  }
+
+  /** Lets the child look after itself when no calls have been sent for a while. */
+  #parkLater(): void {
+    this.#active = false;
+    this.#parking = setTimeout(() => {
+      if (this.#active) this.#parkLater();
+      else this.#park();
+    }, QUIET);
+    Deno.unrefTimer(this.#parking);
+  }
+
+  #park(): void {
+    clearTimeout(this.#parking);
+    this.#parking = undefined;
+    this.#frame(FrameKind.PARK, withRoom());
   }
 
   /** Ends the child for a call that was abandoned. */
@@ -247,6 +322,7 @@ export class ProcessTransport implements Transport {
     clearTimeout(timer);
     clearTimeout(this.#patience);
     clearTimeout(this.#grace);
+    clearTimeout(this.#parking);
     await errors;
     this.#stdin.abort().catch(() => {});
     const exit: WorkerExit = signal === null ? { code } : { code, signal };
@@ -262,15 +338,22 @@ export class ProcessTransport implements Transport {
       output: (bytes) => writeAll(Deno.stdout, bytes),
       message: (channel, payload) => this.#receive(channel, payload),
     });
+    const stdout = this.#child.stdout.getReader({ mode: "byob" });
     try {
-      for await (const chunk of this.#child.stdout) {
-        reader.push(chunk);
+      // Into one buffer: a new one for each read costs more than what is read.
+      let buffer = new Uint8Array(READ);
+      while (true) {
+        const { value, done } = await stdout.read(buffer);
+        if (done) break;
+        reader.push(value);
+        buffer = new Uint8Array(value.buffer);
         this.#events.drained();
       }
       reader.end();
     } catch (error) {
       this.#reason = `sent ${error instanceof Error ? error.message : error}`;
       this.#kill("SIGKILL");
+      await stdout.cancel();
     }
   }
 
@@ -317,7 +400,7 @@ export class ProcessTransport implements Transport {
         this.#reason = message[1] === null
           ? "was closed by its task, which called close()"
           : `was ended by its task, which called Deno.exit(${message[1]})`;
-        return;
+        return this.#park();
       default:
         throw new TypeError(`an unknown message: ${Deno.inspect(message, { depth: 0 })}`);
     }

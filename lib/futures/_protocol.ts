@@ -76,6 +76,35 @@ export const FrameKind = {
   RUN: 1,
   /** For the main thread: take back what has not started. */
   TAKE_BACK: 2,
+  /** For the main thread: no calls are about to come. */
+  PARK: 3,
+  /** A large buffer in the calls that come next: it is read to where it stays. */
+  ATTACH: 4,
+} as const;
+
+/** The bytes of a frame before its body: the body's length, the kind, the number of calls, the number of the first. */
+export const HEADER = 16;
+
+/**
+ * The memory through which the main thread of a child hands frames to the thread that runs the tasks while that waits
+ * for them: some words, by their places, and the frames.
+ */
+export const Mail = {
+  STATE: 0,
+  /** How often something was sent, here or as a message. */
+  SENT: 1,
+  /** How many bytes of frames there are. */
+  LENGTH: 2,
+  WORDS: 4,
+  BYTES: 16384,
+  /**
+   * States. It does not wait; it does, which is together with how often it has received something, above the low 2 bits;
+   * it is to wait a little more; there are frames.
+   */
+  AWAY: 0,
+  WAITING: 1,
+  TAKEN: 2,
+  DELIVERED: 3,
 } as const;
 
 /** A function's definition, sent once before its first call. */

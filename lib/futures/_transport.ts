@@ -9,7 +9,17 @@ import { findUncloneable } from "./_cloneable.ts";
 import { makeCodec } from "./_codec.ts";
 import type { WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { type Call, type Definition, layOutSlots, SLOTS, SlotState, slotWord } from "./_protocol.ts";
+import {
+  type Call,
+  type Definition,
+  FrameKind,
+  HEADER,
+  layOutSlots,
+  Mail,
+  SLOTS,
+  SlotState,
+  slotWord,
+} from "./_protocol.ts";
 import { packetWriter, takeChannel, taskRunner } from "./_worker_program.ts";
 
 /**
@@ -110,6 +120,9 @@ const PARTS = `{
   importUrl: (url) => import(url),
   SLOTS: ${SLOTS},
   SlotState: ${JSON.stringify(SlotState)},
+  HEADER: ${HEADER},
+  FrameKind: ${JSON.stringify(FrameKind)},
+  Mail: ${JSON.stringify(Mail)},
   encodeError: ${encodeError},
   findUncloneable: ${findUncloneable},
   layOutSlots: ${layOutSlots},

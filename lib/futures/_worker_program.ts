@@ -14,9 +14,12 @@ import type { EncodedError, encodeError } from "./_error_codec.ts";
 import type {
   ChunkResult,
   Definition,
+  FrameKind,
   FromWorker,
   Given,
+  HEADER,
   layOutSlots,
+  Mail,
   SlotState,
   slotWord,
   ToWorker,
@@ -28,6 +31,9 @@ export interface Parts {
   readonly importUrl: (url: string) => Promise<Record<string, unknown>>;
   readonly SLOTS: number;
   readonly SlotState: typeof SlotState;
+  readonly HEADER: typeof HEADER;
+  readonly FrameKind: typeof FrameKind;
+  readonly Mail: typeof Mail;
   readonly encodeError: typeof encodeError;
   readonly findUncloneable: typeof findUncloneable;
   readonly layOutSlots: typeof layOutSlots;
@@ -569,6 +575,7 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
   const PACKET = Deno.build.os === "linux" ? 4096 : 512;
   const writeSync = Deno.stdout.writeSync.bind(Deno.stdout); // a task may replace it, and is not to see the key
   const header = key.length + 4;
+  const room = PACKET - header - 1;
   const NEWLINE = 0x0a;
   const packet = new Uint8Array(PACKET);
   packet.set(key);
@@ -576,11 +583,11 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
   return (payload) => {
     let offset = 0;
     do {
-      const length = Math.min(payload.length - offset, PACKET - header - 1);
+      const length = Math.min(payload.length - offset, room);
       packet[key.length + 1] = offset + length === payload.length ? 1 : 0;
       packet[key.length + 2] = length & 0xff;
       packet[key.length + 3] = length >> 8;
-      packet.set(payload.subarray(offset, offset + length), header);
+      packet.set(length === payload.length ? payload : payload.subarray(offset, offset + length), header);
       // Deno writes to stdout up to the last newline at once, and what is behind it in a second piece.
       const end = header + length;
       packet[end] = NEWLINE;
@@ -593,10 +600,15 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
 /**
  * The program of the thread in a child process that does the work. It writes its results to stdout itself, before it
  * starts the next call.
+ *
+ * After its last call it waits a little for the next one where it stands: to be woken there takes some microseconds, and
+ * by a message twenty more. What the tasks have left behind (timers, connections) gets its turn after that.
  */
 export function processTaskProgram(parts: Parts, v8: V8): void {
-  const { SLOTS, SlotState, slotWord } = parts;
-  let run: ((message: ToWorker) => void) | undefined;
+  const { SLOTS, SlotState, slotWord, Mail, FrameKind, HEADER } = parts;
+  /** How long it may keep its event loop waiting, in milliseconds. */
+  const PAUSE = 4;
+  let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
   const codec = parts.makeCodec(v8, parts.findUncloneable);
   // Stdin is the parent's: to a task it is at its end.
   Object.defineProperties(Deno.stdin, {
@@ -605,38 +617,116 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     readable: { get: () => new Blob().stream() },
   });
 
-  // The first message is the memory and the key, the others are for the runner.
-  const post = parts.takeChannel((data: Uint8Array | { memory: SharedArrayBuffer; key: Uint8Array }) => {
-    if (run !== undefined) return run(codec.decode(data as Uint8Array) as ToWorker);
-    const { memory, key } = data as { memory: SharedArrayBuffer; key: Uint8Array };
+  // The first message is the memory and the key, the others are frames, or buffers for the next one.
+  const post = parts.takeChannel((data: Uint8Array<ArrayBuffer> | ArrayBuffer | ProcessMemory) => {
+    if (take !== undefined) return take(data as Uint8Array<ArrayBuffer> | ArrayBuffer);
+    const { memory, mailbox, key } = data as ProcessMemory;
     const { states } = parts.layOutSlots(memory, SLOTS);
+    const mail = new Int32Array(mailbox, 0, Mail.WORDS);
+    const letter = new Uint8Array(mailbox, 4 * Mail.WORDS);
     const write = parts.packetWriter(key, 0);
+    /** The number of the last call that was received, and of the last one that is over. */
+    let last = -1;
+    let over = -2;
+    /** How often something was received. */
+    let received = 0;
+    let attached: ArrayBuffer[] = [];
 
+    function report(seq: number, payload: Uint8Array): void {
+      over = seq;
+      // The state first: with its outcome known, the parent may give the slot to another call.
+      Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.SENT));
+      write(payload);
+    }
     function send(message: FromWorker): void {
       const payload = codec.encode(message);
-      // The state first: with its outcome known, the parent may give the slot to another call.
-      if (message[0] === "result" || message[0] === "error") {
-        Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
-      }
+      if (message[0] === "error") return report(message[1], payload);
       write(payload);
       // The whole child ends with the code that the task gave.
       if (message[0] === "exit") post(message[1]);
     }
-    run = parts.taskRunner(states, {
-      result: (seq, duration, value) => send(["result", seq, duration, value]),
+    const run = parts.taskRunner(states, {
+      result: (seq, duration, value) => report(seq, codec.encodeResult(seq, duration, value)),
       send,
       findUncloneable: (value) => parts.findUncloneable(value, true),
       memory: ({ rss }) => rss,
       permissionHint: " (a task has the permissions of its pool: new ProcessPoolExecutor({ permissions: ... }))",
     }, parts);
+
+    function open(frames: Uint8Array<ArrayBuffer>): void {
+      received = (received + 1) | 0;
+      const view = new DataView(frames.buffer, frames.byteOffset);
+      for (let at = 0; at < frames.length;) {
+        const end = at + HEADER + view.getUint32(at, true);
+        if (view.getUint8(at + 4) === FrameKind.RUN) {
+          last = view.getFloat64(at + 8, true) + view.getUint16(at + 6, true) - 1;
+        }
+        const message = codec.decode(frames.subarray(at + HEADER, end), attached) as ToWorker;
+        attached = [];
+        run(message);
+        at = end;
+      }
+    }
+    /** Waits for what comes next, unless it comes as a message. `undefined`: nothing has come, and the time is over. */
+    function wait(time: number): Uint8Array<ArrayBuffer> | undefined {
+      // With what it has received: nothing is to overtake a message that is still on its way.
+      const waiting = (received << 2) | Mail.WAITING;
+      Atomics.store(mail, Mail.STATE, waiting);
+      if (Atomics.load(mail, Mail.SENT) === received) Atomics.wait(mail, Mail.STATE, waiting, time);
+      const state = Atomics.compareExchange(mail, Mail.STATE, waiting, Mail.AWAY);
+      if (state === waiting || state === Mail.AWAY) return undefined;
+      Atomics.wait(mail, Mail.STATE, Mail.TAKEN);
+      const frames = letter.slice(0, mail[Mail.LENGTH]);
+      Atomics.store(mail, Mail.STATE, Mail.AWAY);
+      return frames as Uint8Array<ArrayBuffer>;
+    }
+    take = (frames) => {
+      if (frames instanceof ArrayBuffer) {
+        received = (received + 1) | 0;
+        attached.push(frames);
+        return;
+      }
+      const until = performance.now() + PAUSE;
+      let next: Uint8Array<ArrayBuffer> | undefined = frames;
+      while (next !== undefined) {
+        open(next);
+        const time = until - performance.now();
+        next = over === last && time > 0 ? wait(time) : undefined;
+      }
+    };
   });
+}
+
+/** What the threads of a child share. */
+interface ProcessMemory {
+  readonly memory: SharedArrayBuffer;
+  readonly mailbox: SharedArrayBuffer;
+  readonly key: Uint8Array;
+}
+
+/**
+ * What a child is started with: it reads the program of its main thread from its stdin, as Deno takes milliseconds for
+ * the URL of a module that is long.
+ */
+export async function processBootProgram(HEADER: number): Promise<void> {
+  function read(length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) at += Deno.stdin.readSync(bytes.subarray(at)) ?? Deno.exit(0);
+    return bytes;
+  }
+  const length = new DataView(read(HEADER).buffer).getUint32(0, true);
+  await (0, eval)(new TextDecoder().decode(read(length)));
 }
 
 /**
  * The program of a child's main thread. It never runs a task, so it is there at once when the parent takes calls back,
  * closes the pipe, or dies.
  *
- * A frame on stdin is a length, a kind, and a body. The first one is the key and the other thread's program.
+ * A frame on stdin is a length, a kind, and a body. The first one here is the key and the other thread's program.
+ *
+ * While calls come, it does nothing but wait for the pipe: to be woken by the event loop takes twice as long. When none
+ * has come for a while, the parent tells it to PARK, and it looks after its events again: whether the other thread has
+ * died, which nobody would notice earlier than that anyway.
  */
 export async function processMainProgram(
   SLOTS: number,
@@ -645,86 +735,147 @@ export async function processMainProgram(
   slotWord: Parts["slotWord"],
   packetWriter: Parts["packetWriter"],
   SHARED_BYTES: number,
-  FrameKind: { readonly RUN: number; readonly TAKE_BACK: number },
+  FrameKind: Parts["FrameKind"],
+  HEADER: number,
+  Mail: Parts["Mail"],
+  taskUrl: string,
 ): Promise<void> {
   const KEY_LENGTH = 16;
-  // One read takes in many small frames; a large body is read to where it stays.
+  // One read takes in many small frames; a large one is read to where it stays.
   const buffer = new Uint8Array(65536);
+  const view = new DataView(buffer.buffer);
   let start = 0;
   let end = 0;
+  let parked = false;
 
   async function readInto(target: Uint8Array): Promise<number> {
-    // The parent closed the pipe, or is dead. A task that is still running ends here, too.
-    return await Deno.stdin.read(target) ?? Deno.exit(0);
-  }
-  async function read(length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const result = new Uint8Array(length);
-    let filled = 0;
-    while (filled < length) {
-      if (start === end && length - filled >= buffer.length) {
-        filled += await readInto(result.subarray(filled));
-        continue;
+    while (true) {
+      try {
+        const count = parked ? await Deno.stdin.read(target) : Deno.stdin.readSync(target);
+        // The parent closed the pipe, or is dead. A task that is still running ends here, too.
+        return count ?? Deno.exit(0);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.Interrupted)) throw error; // a signal that somebody handles
       }
-      if (start === end) {
-        start = 0;
-        end = await readInto(buffer);
-      }
-      const part = buffer.subarray(start, Math.min(end, start + length - filled));
-      result.set(part, filled);
-      filled += part.length;
-      start += part.length;
     }
-    return result;
   }
-  async function readFrame(): Promise<{ kind: number; first: number; count: number; body: Uint8Array<ArrayBuffer> }> {
-    const view = new DataView((await read(16)).buffer);
-    const body = await read(view.getUint32(0, true));
-    return { kind: view.getUint8(4), count: view.getUint16(6, true), first: view.getFloat64(8, true), body };
+  /** How long the frame at `at` is, or at least how much of it is to be known first. */
+  function frameLength(at: number): number {
+    return end - at < HEADER ? HEADER : HEADER + view.getUint32(at, true);
+  }
+  /** Reads until the frame at `start` is there. Gives it back if it does not fit, or the buffer that it is. */
+  async function readFrame(): Promise<Uint8Array<ArrayBuffer> | ArrayBuffer | undefined> {
+    while (end - start < frameLength(start)) {
+      const length = frameLength(start);
+      buffer.copyWithin(0, start, end);
+      end -= start;
+      start = 0;
+      if (length > buffer.length) {
+        const isAttached = view.getUint8(4) === FrameKind.ATTACH;
+        const skip = isAttached ? HEADER : 0;
+        const frame = new Uint8Array(length - skip);
+        frame.set(buffer.subarray(skip, end));
+        // The rest is on its way; it comes in many pieces.
+        const wasParked = parked;
+        parked = false;
+        for (let at = end - skip; at < frame.length;) at += await readInto(frame.subarray(at));
+        parked = wasParked;
+        end = 0;
+        return isAttached ? frame.buffer : frame;
+      }
+      end += await readInto(buffer.subarray(end));
+    }
+    return undefined;
   }
 
-  const { body: first } = await readFrame();
-  const key = first.slice(0, KEY_LENGTH);
+  const large = await readFrame() as Uint8Array<ArrayBuffer> | undefined;
+  const program = large ?? buffer.slice(0, frameLength(0));
+  if (large === undefined) start = program.length;
+  const key = program.slice(HEADER, HEADER + KEY_LENGTH);
   const memory = new SharedArrayBuffer(SHARED_BYTES);
   const { states } = layOutSlots(memory, SLOTS);
+  const mailbox = new SharedArrayBuffer(4 * Mail.WORDS + Mail.BYTES);
+  const mail = new Int32Array(mailbox, 0, Mail.WORDS);
+  const letter = new Uint8Array(mailbox, 4 * Mail.WORDS);
   const seqs = new Float64Array(SLOTS);
   const write = packetWriter(key, 1);
 
-  const worker = new Worker(
-    `data:text/javascript;charset=utf-8,${encodeURIComponent(new TextDecoder().decode(first.subarray(KEY_LENGTH)))}`,
-    {
-      type: "module",
-    },
-  );
+  const worker = new Worker(taskUrl, { type: "module" });
+  parked = true;
   worker.onmessage = (event: MessageEvent<number | null>) => Deno.exit(event.data ?? 0);
   worker.onerror = (event) => {
     event.preventDefault(); // Deno has printed it
     Deno.exit(1);
   };
-  worker.postMessage({ memory, key });
+  worker.postMessage(new TextDecoder().decode(program.subarray(HEADER + KEY_LENGTH)));
+  worker.postMessage({ memory, mailbox, key } satisfies ProcessMemory);
+
+  /** Takes note of the calls in a frame. */
+  function announce(frame: DataView, at: number): void {
+    const first = frame.getFloat64(at + 8, true);
+    for (let seq = first; seq < first + frame.getUint16(at + 6, true); seq++) {
+      seqs[seq % SLOTS] = seq;
+      Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
+    }
+    parked = false;
+  }
+  /** Hands frames to the other thread: to where it waits, or as a message. */
+  function forward(frames: Uint8Array<ArrayBuffer> | ArrayBuffer): void {
+    if (frames.byteLength === 0) return;
+    // First, so that it does not begin to wait now.
+    const waiting = (Atomics.add(mail, Mail.SENT, 1) << 2) | Mail.WAITING;
+    const fits = !(frames instanceof ArrayBuffer) && frames.length <= Mail.BYTES;
+    const waits = Atomics.compareExchange(mail, Mail.STATE, waiting, fits ? Mail.TAKEN : Mail.AWAY) === waiting;
+    if (!waits || !fits) {
+      if (waits) Atomics.notify(mail, Mail.STATE);
+      if (frames instanceof ArrayBuffer) return worker.postMessage(frames, [frames]);
+      const message = frames.buffer === buffer.buffer ? frames.slice() : frames;
+      return worker.postMessage(message, [message.buffer]);
+    }
+    letter.set(frames);
+    mail[Mail.LENGTH] = frames.length;
+    Atomics.store(mail, Mail.STATE, Mail.DELIVERED);
+    Atomics.notify(mail, Mail.STATE);
+  }
+  function takeBack(): void {
+    const returned: number[] = [];
+    // The newest first: the other thread goes on meanwhile, and all that it can still start comes before what is taken
+    // back.
+    for (const seq of seqs.toSorted().reverse()) {
+      const handed = slotWord(seq, SLOTS, SlotState.HANDED);
+      const revoked = slotWord(seq, SLOTS, SlotState.REVOKED);
+      if (Atomics.compareExchange(states, seq % SLOTS, handed, revoked) === handed) returned.unshift(seq);
+    }
+    const running = seqs.find((seq) => Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.RUNNING)) ??
+      null;
+    write(new TextEncoder().encode(JSON.stringify({ running, returned })));
+  }
 
   while (true) {
-    const { kind, first, count, body } = await readFrame();
-    if (kind === FrameKind.TAKE_BACK) {
-      const returned: number[] = [];
-      // The newest first: the other thread goes on meanwhile, and all that it can still start comes before what is
-      // taken back.
-      for (const seq of seqs.toSorted().reverse()) {
-        const handed = slotWord(seq, SLOTS, SlotState.HANDED);
-        const revoked = slotWord(seq, SLOTS, SlotState.REVOKED);
-        if (Atomics.compareExchange(states, seq % SLOTS, handed, revoked) === handed) returned.unshift(seq);
+    const large = await readFrame();
+    if (large !== undefined) {
+      if (large instanceof Uint8Array) {
+        const frame = new DataView(large.buffer);
+        if (frame.getUint8(4) === FrameKind.RUN) announce(frame, 0);
       }
-      const running = seqs.find((seq) =>
-        Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.RUNNING)
-      ) ?? null;
-      write(new TextEncoder().encode(JSON.stringify({ running, returned })));
+      forward(large);
       continue;
     }
-    if (kind === FrameKind.RUN) {
-      for (let seq = first; seq < first + count; seq++) {
-        seqs[seq % SLOTS] = seq;
-        Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
+    // All that is there goes on in one piece.
+    let at = start;
+    while (end - at >= frameLength(at)) {
+      const length = frameLength(at);
+      const kind = view.getUint8(at + 4);
+      if (kind === FrameKind.RUN) announce(view, at);
+      else if (kind !== FrameKind.FORWARD) {
+        forward(buffer.subarray(start, at));
+        start = at + length;
+        if (kind === FrameKind.TAKE_BACK) takeBack();
+        else parked = true;
       }
+      at += length;
     }
-    worker.postMessage(body, [body.buffer]);
+    forward(buffer.subarray(start, at));
+    start = at;
   }
 }

@@ -68,6 +68,42 @@ Deno.test("makeCodec() keeps shared references", () => {
   assertEquals(a === b, true);
 });
 
+Deno.test("makeCodec().encodeResult() is as encode() of the message", () => {
+  const results = [undefined, null, false, true, 0, -0, 1.5, NaN, -Infinity, "", "text", [1], new Map([[1, 2]])];
+  for (const [seq, value] of results.entries()) {
+    assertEquals(codec.decode(codec.encodeResult(seq, 0.25, value)), ["result", seq, 0.25, value]);
+  }
+});
+
+Deno.test("makeCodec().encode() leaves room in front", () => {
+  for (const value of [undefined, 5, [1, "x"], new Map([[1, 2]])]) {
+    for (const room of [0, 1, 16]) {
+      const bytes = codec.encode(value, room);
+      assertEquals([...bytes.subarray(0, room)], new Array(room).fill(0));
+      assertEquals(codec.decode(bytes.subarray(room)), value);
+    }
+  }
+});
+
+Deno.test("makeCodec().encode() gives large buffers beside the bytes, each once", () => {
+  const large = new Uint8Array(100_000).fill(7);
+  const value = { large, part: new Int16Array(large.buffer, 10, 20), again: large.buffer, small: Uint8Array.of(1, 2) };
+  const attached: ArrayBuffer[] = [];
+  const bytes = codec.encode(value, 0, attached);
+  assertEquals([attached.length, attached[0] === large.buffer, bytes.length < 1000], [1, true, true]);
+  const copies = attached.map((buffer) => buffer.slice());
+  const back = codec.decode(bytes, copies) as typeof value;
+  assertEquals(back, value);
+  assertEquals([back.large.buffer === copies[0], back.part.buffer === copies[0], back.again === copies[0]], [
+    true,
+    true,
+    true,
+  ]);
+  const resizable = new Uint8Array(new ArrayBuffer(100_000, { maxByteLength: 200_000 }));
+  codec.encode(resizable, 0, attached);
+  assertEquals(attached.length, 1);
+});
+
 Deno.test("makeCodec() refuses bytes that are not its own", () => {
   for (const bytes of [[0], [9, 1], [1], [1, 0x7b], [2], [2, 0xff, 0x0f, 0xff]]) {
     assertThrows(() => codec.decode(Uint8Array.from(bytes)), Error, undefined, String(bytes));
