@@ -110,6 +110,8 @@ export class ProcessTransport implements Transport {
   readonly #events: TransportEvents;
   readonly #key = crypto.getRandomValues(new Uint8Array(16));
   #stderrTail = "";
+  /** How many frames it was sent: their numbers tell it if somebody else has read some of them. */
+  #frames = 0;
   /** The calls that nobody waits for any more. If the child runs one of them, it is killed. */
   readonly #doomed = new Set<number>();
   /** How many answers to `takeBack` are due. */
@@ -120,6 +122,10 @@ export class ProcessTransport implements Transport {
   #parking: ReturnType<typeof setTimeout> | undefined;
   #active = false;
   #ref = true;
+  /** How often something came from the child. */
+  #heard = 0;
+  /** It is gone, and the pool knows. */
+  #over = false;
   /** Why the pool ended the child, or what was wrong with what the child sent. */
   #reason: string | undefined;
 
@@ -266,6 +272,7 @@ export class ProcessTransport implements Transport {
     const view = new DataView(frame.buffer, frame.byteOffset);
     view.setUint32(0, frame.length - HEADER, true);
     view.setUint8(4, kind);
+    view.setUint8(5, this.#frames++ & 0xff);
     view.setUint16(6, count, true);
     view.setFloat64(8, first, true);
     return this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
@@ -314,16 +321,16 @@ export class ProcessTransport implements Transport {
 
   async #supervise(maxResult: number): Promise<void> {
     const output = this.#readStdout(maxResult);
-    const errors = this.#readStderr();
-    await output;
+    const drained = Promise.all([output, this.#readStderr()]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
     // A child that closed its stdout but lives on is of no use.
-    const timer = setTimeout(() => this.#kill("SIGKILL"), PATIENCE);
+    output.then(() => timer = setTimeout(() => this.#kill("SIGKILL"), PATIENCE));
     const { code, signal } = await this.#child.status;
-    clearTimeout(timer);
-    clearTimeout(this.#patience);
-    clearTimeout(this.#grace);
-    clearTimeout(this.#parking);
-    await errors;
+    await this.#quiet(drained);
+    for (const each of [timer, this.#patience, this.#grace, this.#parking]) clearTimeout(each);
+    this.#over = true;
+    // What it has started may go on to print.
+    this.#child.unref();
     this.#stdin.abort().catch(() => {});
     const exit: WorkerExit = signal === null ? { code } : { code, signal };
     this.#events.exited({
@@ -333,10 +340,42 @@ export class ProcessTransport implements Transport {
     });
   }
 
+  /**
+   * Waits until nothing more comes from the child, which is gone, also if its pipes stay open: programs that a task has
+   * started hold them, or nobody reads what this program prints.
+   */
+  #quiet(drained: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      let turns = 0;
+      let heard = this.#heard;
+      const timer = setInterval(() => {
+        if (heard !== this.#heard) turns = 0;
+        heard = this.#heard;
+        // Some turns of the event loop, as a timer may be looked at before a pipe is.
+        if (++turns === 4) end();
+      }, PATIENCE);
+      const end = () => {
+        clearInterval(timer);
+        resolve();
+      };
+      drained.then(end);
+    });
+  }
+
   async #readStdout(maxResult: number): Promise<void> {
+    // What a task prints is passed on before what comes behind it is looked at. That may take long: nobody but this
+    // child is to wait for who does not read what the program prints.
+    let behind: (() => unknown)[] = [];
     const reader = new PacketReader(this.#key, maxResult, {
-      output: (bytes) => writeAll(Deno.stdout, bytes),
-      message: (channel, payload) => this.#receive(channel, payload),
+      output: (bytes) => {
+        const copy = bytes.slice();
+        behind.push(() => writeAll(Deno.stdout, copy));
+      },
+      message: (channel, payload) => {
+        if (behind.length === 0) return this.#receive(channel, payload);
+        const copy = payload.slice();
+        behind.push(() => this.#receive(channel, copy));
+      },
     });
     const stdout = this.#child.stdout.getReader({ mode: "byob" });
     try {
@@ -345,11 +384,18 @@ export class ProcessTransport implements Transport {
       while (true) {
         const { value, done } = await stdout.read(buffer);
         if (done) break;
+        this.#heard++;
         reader.push(value);
+        while (behind.length > 0) {
+          const parts = behind;
+          behind = [];
+          for (const part of parts) await part();
+        }
         buffer = new Uint8Array(value.buffer);
         this.#events.drained();
       }
       reader.end();
+      for (const part of behind) await part();
     } catch (error) {
       this.#reason = `sent ${error instanceof Error ? error.message : error}`;
       this.#kill("SIGKILL");
@@ -360,12 +406,14 @@ export class ProcessTransport implements Transport {
   async #readStderr(): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of this.#child.stderr) {
-      writeAll(Deno.stderr, chunk);
+      this.#heard++;
       this.#stderrTail = (this.#stderrTail + decoder.decode(chunk, { stream: true })).slice(-STDERR_KEPT);
+      await writeAll(Deno.stderr, chunk);
     }
   }
 
   #receive(channel: number, payload: Uint8Array): void {
+    if (this.#over) return;
     if (channel === 1) {
       const { running, returned } = JSON.parse(new TextDecoder().decode(payload)) as {
         running: number | null;
@@ -441,9 +489,9 @@ function runtimeEnv(): Record<string, string> {
 }
 
 /** Passes on what a task or its runtime printed. That nobody takes it is no fault of the task. */
-function writeAll(sink: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+async function writeAll(sink: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array): Promise<void> {
   try {
-    for (let written = 0; written < bytes.length;) written += sink.writeSync(bytes.subarray(written));
+    for (let written = 0; written < bytes.length;) written += await sink.write(bytes.subarray(written));
   } catch {
     // A closed pipe or a full disk.
   }

@@ -610,11 +610,23 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
   const PAUSE = 4;
   let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
   const codec = parts.makeCodec(v8, parts.findUncloneable);
-  // Stdin is the parent's: to a task it is at its end.
+  // Stdin is the parent's: to a task, and to programs that it starts, it is at its end.
   Object.defineProperties(Deno.stdin, {
     read: { value: () => Promise.resolve(null) },
     readSync: { value: () => null },
     readable: { get: () => new Blob().stream() },
+  });
+  // A cache is on the disk.
+  if (Deno.permissions.querySync({ name: "write" }).state !== "granted") {
+    Object.defineProperty(globalThis, "caches", { value: undefined });
+  }
+  Object.defineProperty(Deno, "Command", {
+    value: class Command extends Deno.Command {
+      constructor(command: string | URL, options: Deno.CommandOptions = {}) {
+        const { stdin = "inherit" } = options;
+        super(command, { ...options, stdin: stdin === "inherit" ? "null" : stdin });
+      }
+    },
   });
 
   // The first message is the memory and the key, the others are frames, or buffers for the next one.
@@ -747,6 +759,8 @@ export async function processMainProgram(
   let start = 0;
   let end = 0;
   let parked = false;
+  /** How many frames have come; the boot program has taken one. */
+  let frames = 1;
 
   async function readInto(target: Uint8Array): Promise<number> {
     while (true) {
@@ -759,9 +773,14 @@ export async function processMainProgram(
       }
     }
   }
-  /** How long the frame at `at` is, or at least how much of it is to be known first. */
+  /** How long the next frame is, which is at `at`, or at least how much of it is to be known first. */
   function frameLength(at: number): number {
-    return end - at < HEADER ? HEADER : HEADER + view.getUint32(at, true);
+    if (end - at < HEADER) return HEADER;
+    if (view.getUint8(at + 5) !== (frames & 0xff)) {
+      console.error("A task, or a program that it has started, has read from the stdin of its worker");
+      Deno.exit(1);
+    }
+    return HEADER + view.getUint32(at, true);
   }
   /** Reads until the frame at `start` is there. Gives it back if it does not fit, or the buffer that it is. */
   async function readFrame(): Promise<Uint8Array<ArrayBuffer> | ArrayBuffer | undefined> {
@@ -781,6 +800,7 @@ export async function processMainProgram(
         for (let at = end - skip; at < frame.length;) at += await readInto(frame.subarray(at));
         parked = wasParked;
         end = 0;
+        frames++;
         return isAttached ? frame.buffer : frame;
       }
       end += await readInto(buffer.subarray(end));
@@ -790,7 +810,10 @@ export async function processMainProgram(
 
   const large = await readFrame() as Uint8Array<ArrayBuffer> | undefined;
   const program = large ?? buffer.slice(0, frameLength(0));
-  if (large === undefined) start = program.length;
+  if (large === undefined) {
+    start = program.length;
+    frames++;
+  }
   const key = program.slice(HEADER, HEADER + KEY_LENGTH);
   const memory = new SharedArrayBuffer(SHARED_BYTES);
   const { states } = layOutSlots(memory, SLOTS);
@@ -800,6 +823,8 @@ export async function processMainProgram(
   const seqs = new Float64Array(SLOTS);
   const write = packetWriter(key, 1);
 
+  // Ctrl-C is for the program: that ends its children, or lets them finish.
+  Deno.addSignalListener("SIGINT", () => {});
   const worker = new Worker(taskUrl, { type: "module" });
   parked = true;
   worker.onmessage = (event: MessageEvent<number | null>) => Deno.exit(event.data ?? 0);
@@ -874,6 +899,7 @@ export async function processMainProgram(
         else parked = true;
       }
       at += length;
+      frames++;
     }
     forward(buffer.subarray(start, at));
     start = at;

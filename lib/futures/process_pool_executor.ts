@@ -122,6 +122,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
       maxWorkers,
       true,
     );
+    const inherits = options.permissions === "inherit";
     const maxResult = positiveInteger(options.maxResultSize ?? 2 ** 30, "maxResultSize");
     if (typeof env === "object") assertEnvironment(env);
     const { flags, canRead, canImport } = childFlags(options.permissions ?? "none");
@@ -150,6 +151,8 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
           clearEnv: sees && env !== "inherit",
           flags: [
             ...flags,
+            // The storage of the program is that of its configuration: not for tasks.
+            ...(inherits ? [] : [`--location=https://${crypto.randomUUID()}.invalid/`]),
             ...(v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join(",")}`]),
             ...(config === undefined ? ["--no-config", "--no-lock"] : [`--config=${config}`]),
             ...(imports || canImport ? [] : ["--no-remote", "--no-npm"]),

@@ -156,6 +156,18 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const) {
   );
 }
 
+poolTest("ProcessPoolExecutor.submit() is finished by a child that gets SIGINT, which is for the program", async () => {
+  using gate = new Gate();
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { net: ["127.0.0.1"] } });
+  const pid = await pool.submit(() => Deno.pid);
+  const held = pool.submit(hold, gate.port, 7);
+  await gate.started(7);
+  Deno.kill(pid, "SIGINT");
+  await gate.open(7);
+  assertEquals(await held, 7);
+  assertEquals(await pool.submit(() => Deno.pid), pid);
+});
+
 poolTest("WorkerCrashedError carries the last lines that the child wrote to stderr", async () => {
   await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
   const error = await pool.submit(() => {

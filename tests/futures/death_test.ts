@@ -174,18 +174,18 @@ poolTest("ProcessPoolExecutor.submit() gives the right results of tasks that wri
     return { seed };
   };
   // It comes out of this program's stdout, which is not the place for it.
-  const { writeSync } = Deno.stdout;
+  const { write } = Deno.stdout;
   let written = 0;
-  Deno.stdout.writeSync = (bytes) => {
+  Deno.stdout.write = (bytes) => {
     written += bytes.length;
-    return bytes.length;
+    return Promise.resolve(bytes.length);
   };
   try {
     const futures = Array.from({ length: 200 }, (_, n) => pool.submit(garbage, n));
     assertEquals(await Promise.all(futures), Array.from({ length: 200 }, (_, seed) => ({ seed })));
     await pool.shutdown();
   } finally {
-    Deno.stdout.writeSync = writeSync;
+    Deno.stdout.write = write;
   }
   assertEquals(written, 200 * 10_000);
 });

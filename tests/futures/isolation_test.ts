@@ -174,3 +174,42 @@ poolTest(
     assertEquals(await pool.submit(same, 1), 1);
   },
 );
+
+const PATH = Deno.env.get("PATH")!;
+
+poolTest("ProcessPoolExecutor() keeps its pipe from programs that tasks start", async () => {
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { run: ["cat"] }, env: { PATH } });
+  await pool.submit(() => void new Deno.Command("cat", { stdout: "null" }).spawn());
+  for (let n = 0; n < 50; n++) assertEquals(await pool.submit((n: number) => n, n), n);
+  const read = pool.submit(async () => {
+    const { stdout } = await new Deno.Command("cat", { stdin: "inherit" }).output();
+    return stdout.length;
+  });
+  assertEquals(await read, 0);
+});
+
+poolTest("ProcessPoolExecutor() ends a worker from whose pipe a task has read, and hangs on nothing", async () => {
+  await using pool = new ProcessPoolExecutor({
+    maxWorkers: 1,
+    permissions: { run: ["head"], env: true },
+    env: { PATH },
+  });
+  const thief = async () => {
+    const { spawn } = await import("node:child_process");
+    for (let n = 0; n < 10; n++) spawn("head", ["-c", "7"], { stdio: ["inherit", "ignore", "ignore"] });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  };
+  await pool.submit(thief);
+  const outcomes = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => pool.submit((n: number) => n, n).result().catch((error) => error)),
+  );
+  // The worker may also be found out by a call that comes later.
+  outcomes.push(await pool.submit((n: number) => n, outcomes.length).result().catch((error) => error));
+  for (const [n, outcome] of outcomes.entries()) if (outcome !== n) assertInstanceOf(outcome, WorkerCrashedError);
+  assertEquals(await pool.submit(() => 1), 1);
+});
+
+poolTest("ProcessPoolExecutor() gives tasks without permission to write no cache to write to", async () => {
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+  assertEquals(await pool.submit(() => typeof caches), "undefined");
+});

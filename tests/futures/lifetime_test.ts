@@ -110,6 +110,27 @@ for (const kind of ["thread", "process"]) {
   });
 }
 
+Deno.test("ProcessPoolExecutor() does not wait for the programs that a dead task has left behind", async () => {
+  const { code, signal, stdout } = await runScript("grandchild.ts");
+  const pids = pidsIn(stdout);
+  for (const pid of pids) Deno.kill(pid, "SIGKILL");
+  assertEquals(pids.length, 2);
+  assertEquals([code, signal], [0, null]);
+  assertEquals(stdout.replaceAll(/^pid .*\n/gm, ""), "WorkerCrashedError\nTimeoutError\n1\ndown\n");
+});
+
+Deno.test("ProcessPoolExecutor() goes on when nobody reads what its tasks print", async () => {
+  const program = startScript("unread.ts", [], ["--allow-all"]);
+  const timer = setTimeout(() => program.kill("SIGKILL"), 20_000);
+  let errors = "";
+  for await (const text of program.stderr.pipeThrough(new TextDecoderStream())) errors += text;
+  assertEquals(errors, "TimeoutError\n1\ndown\n");
+  await program.stdout.cancel();
+  const { code } = await program.status;
+  clearTimeout(timer);
+  assertEquals(code, 0);
+});
+
 // A busy machine is slower; on an idle one it takes some 20 ms.
 const SOON = LONG ? 1000 : 5000;
 
