@@ -35,6 +35,8 @@ const GRACE = 1000;
 const PATIENCE = 25;
 /** How long no calls are sent before the child is told so, in milliseconds. */
 const QUIET = 5;
+/** After what time a child that still runs something is told again, in milliseconds. */
+const CHECK = 1000;
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable);
 
@@ -118,9 +120,13 @@ export class ProcessTransport implements Transport {
   #asked = 0;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
+  /** The number after the last call that was sent, and the one after the last that is over. */
+  #next = 0;
+  #settled = 0;
   /** Runs until the child is told to park; whether calls were sent since it was set. */
   #parking: ReturnType<typeof setTimeout> | undefined;
   #active = false;
+  #check: ReturnType<typeof setTimeout> | undefined;
   #ref = true;
   /** How often something came from the child. */
   #heard = 0;
@@ -185,6 +191,7 @@ export class ProcessTransport implements Transport {
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
     this.#frame(FrameKind.RUN, frame, first, calls.length);
+    this.#next = first + calls.length;
     this.#active = true;
     if (this.#parking === undefined) this.#parkLater();
   }
@@ -303,6 +310,11 @@ export class ProcessTransport implements Transport {
     clearTimeout(this.#parking);
     this.#parking = undefined;
     this.#frame(FrameKind.PARK, withRoom());
+    clearTimeout(this.#check);
+    if (this.#settled >= this.#next) return;
+    // Once more in a while: if a task has read from the pipe, the child sees it by the number of a frame.
+    this.#check = setTimeout(() => this.#park(), CHECK);
+    Deno.unrefTimer(this.#check);
   }
 
   /** Ends the child for a call that was abandoned. */
@@ -327,7 +339,7 @@ export class ProcessTransport implements Transport {
     output.then(() => timer = setTimeout(() => this.#kill("SIGKILL"), PATIENCE));
     const { code, signal } = await this.#child.status;
     await this.#quiet(drained);
-    for (const each of [timer, this.#patience, this.#grace, this.#parking]) clearTimeout(each);
+    for (const each of [timer, this.#patience, this.#grace, this.#parking, this.#check]) clearTimeout(each);
     this.#over = true;
     // What it has started may go on to print.
     this.#child.unref();
@@ -420,6 +432,7 @@ export class ProcessTransport implements Transport {
         returned: number[];
       };
       // Nothing that waited can start now: whatever is killed was given up.
+      if (running === null) this.#settled = this.#next;
       this.#events.returned(returned);
       if (running !== null && this.#doomed.has(running)) this.#end();
       else if (--this.#asked === 0) {
@@ -435,8 +448,10 @@ export class ProcessTransport implements Transport {
       case "broken":
         return this.#events.broken(decodeError(message[1]));
       case "result":
+        this.#settled = message[1] + 1;
         return this.#events.succeeded(message[1], message[2], message[3]);
       case "error":
+        this.#settled = message[1] + 1;
         return this.#events.failed(message[1], message[2], decodeError(message[3]));
       case "progress":
         return this.#events.progress(message[1], message[2]);
