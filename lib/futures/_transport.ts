@@ -9,7 +9,18 @@ import { findUncloneable } from "./_cloneable.ts";
 import { makeCodec } from "./_codec.ts";
 import type { WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { type Call, type Definition, layOutSlots, SLOTS, SlotState, slotWord } from "./_protocol.ts";
+import { makeInbox, makePatience, POLL } from "./_inbox.ts";
+import {
+  type Call,
+  type Definition,
+  layOutSlots,
+  SLOT_ARGS,
+  SLOTS,
+  SlotState,
+  slotWord,
+  stateOf,
+  valueOf,
+} from "./_protocol.ts";
 import { packetWriter, takeChannel, taskRunner } from "./_worker_program.ts";
 
 /**
@@ -109,11 +120,17 @@ export function definitionOf(ref: FunctionRef): Definition {
 const PARTS = `{
   importUrl: (url) => import(url),
   SLOTS: ${SLOTS},
+  SLOT_ARGS: ${SLOT_ARGS},
   SlotState: ${JSON.stringify(SlotState)},
   encodeError: ${encodeError},
   findUncloneable: ${findUncloneable},
   layOutSlots: ${layOutSlots},
   slotWord: ${slotWord},
+  stateOf: ${stateOf},
+  valueOf: ${valueOf},
+  POLL: ${POLL},
+  makeInbox: ${makeInbox},
+  makePatience: ${makePatience},
   makeCodec: ${makeCodec},
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},
