@@ -18,6 +18,7 @@ import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts
 import { type ChunkFailure, failureIn, joinChunk } from "./_chunk.ts";
 import { Admission } from "./_admission.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
+import { NO_OPTIONS } from "./_no_options.ts";
 import { cloneContext, notCloneable } from "./_not_cloneable.ts";
 import { CoarseClock, PoolCounters } from "./_pool_counters.ts";
 import type { TaskOutcome } from "./pool_events.ts";
@@ -26,7 +27,7 @@ import type { PoolSettings } from "./_pool_settings.ts";
 import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { PoolWorker } from "./_pool_worker.ts";
 import { SignalWatch } from "./_signals.ts";
-import { type CallKind, Task, type TaskOwner, taskSettings } from "./_task.ts";
+import { CALL, type CallKind, Task, type TaskOwner, type TaskSettings, taskSettings } from "./_task.ts";
 import { TaskQueue } from "./_task_queue.ts";
 import type { TransportEvents, TransportExit } from "./_transport.ts";
 import { crashError, endingOf, wantsRetry } from "./_worker_crash.ts";
@@ -47,6 +48,8 @@ const MAX_FAILED_STARTS = 3;
 /** The workers of all pools of this program that have not ended: what tests look at to see that none is left. */
 export const liveWorkers: Set<PoolWorker> = new Set();
 
+const NOTHING: readonly unknown[] = [];
+
 const LOADING = Symbol.for("@skein/skein.loading");
 
 export class Pool {
@@ -66,6 +69,8 @@ export class Pool {
   readonly #clock = new CoarseClock();
   readonly #observer = new PoolObserver();
   readonly #admission = new Admission(() => !this.#isFull());
+  /** The settings of the last call without options. */
+  #plain: TaskSettings | undefined;
   #failedStarts = 0;
   #dispatching = false;
   #handing = false;
@@ -106,7 +111,7 @@ export class Pool {
     signal?.throwIfAborted();
     const { onFull, maxQueue, name } = this.#settings;
     const ref = functionRef(fn);
-    const task = new Task(taskSettings(ref, options, this.#settings, kind), args, this.#owner);
+    const task = new Task(this.#settingsOf(ref, options, kind), args, this.#owner);
     if (onFull === "reject" && !this.#admission.isGranted && this.#isFull()) {
       throw new QueueFullError(
         `Cannot submit ${ref.name} as ${maxQueue} calls wait in this ${name}, which is its maxQueue: await pool.room() before`,
@@ -123,6 +128,13 @@ export class Pool {
     this.#dispatchSoon();
     this.#admission.entered();
     return task;
+  }
+
+  #settingsOf(ref: FunctionRef, options: SubmitOptions, kind: CallKind): TaskSettings {
+    if (options !== NO_OPTIONS || kind !== CALL) return taskSettings(ref, options, this.#settings, kind);
+    // A burst of calls is mostly memory, and this a good part of it.
+    if (this.#plain?.ref !== ref) this.#plain = taskSettings(ref, options, this.#settings, kind);
+    return this.#plain;
   }
 
   #assertOpen(): void {
@@ -642,7 +654,7 @@ export class Pool {
   /** Takes note that a task has its outcome. */
   #over(worker: PoolWorker | undefined, task: Task, outcome: TaskOutcome): void {
     const { signal } = task.settings;
-    task.args = [];
+    task.args = NOTHING;
     task.context = undefined;
     if (signal !== undefined) this.#signals.unlisten(signal, task);
     this.#setStalled(task, false);

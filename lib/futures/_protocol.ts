@@ -42,17 +42,60 @@ export function slotWord(seq: number, slots: number, state: number): number {
   return (Math.floor(seq / slots) << 4) | state;
 }
 
+/** How a value stands in the memory: `SENT` if it cannot. Part of the worker's program. */
+export function stateOf(value: unknown, states: typeof SlotState): number {
+  switch (typeof value) {
+    case "number":
+      return states.NUMBER;
+    case "undefined":
+      return states.UNDEFINED;
+    case "boolean":
+      return value ? states.TRUE : states.FALSE;
+    default:
+      return value === null ? states.NULL : states.SENT;
+  }
+}
+
+/** The value that stands there. Part of the worker's program. */
+export function valueOf(state: number, number: number, states: typeof SlotState): unknown {
+  switch (state) {
+    case states.NUMBER:
+      return number;
+    case states.TRUE:
+      return true;
+    case states.FALSE:
+      return false;
+    case states.NULL:
+      return null;
+    default:
+      return undefined;
+  }
+}
+
+/** How many arguments of a call may stand in its slot. */
+export const SLOT_ARGS = 4;
+
 /**
- * The memory that a parent shares with a thread: a flag, and for each slot its state, its result if that is a number,
- * and its duration.
+ * The memory that a parent shares with a thread: some words, and for each slot its state, its result if that is a
+ * number, its duration, and its call if that is small.
  */
 export interface SharedSlots {
-  /** 1 while the parent has been woken and has not yet looked: one message then does for any number of results. */
+  /** 1 while the parent is going to look: the worker need not wake it for a result. */
   readonly woken: Int32Array;
+  /** 1 while the worker waits for a message: the parent has to send one for it to look. */
+  readonly parked: Int32Array;
+  /** How many calls were sent, in all; it wraps around. */
+  readonly sent: Int32Array;
   readonly states: Int32Array;
   readonly numbers: Float64Array;
   /** Milliseconds. */
   readonly durations: Float32Array;
+  /** The function's id; 0 if the call travels as a message. */
+  readonly ids: Int32Array;
+  /** How many arguments the call has, and how each stands there: 4 bits each. */
+  readonly shapes: Int32Array;
+  /** The arguments that are numbers; those of a slot are together. */
+  readonly args: Float64Array;
 }
 
 /** Lays {@linkcode SharedSlots} over `memory`. Part of the worker's program, so it uses nothing from around it. */
@@ -61,12 +104,17 @@ export function layOutSlots(memory: SharedArrayBuffer, slots: number): SharedSlo
     numbers: new Float64Array(memory, 0, slots),
     states: new Int32Array(memory, 8 * slots, slots),
     durations: new Float32Array(memory, 12 * slots, slots),
-    woken: new Int32Array(memory, 16 * slots, 1),
+    ids: new Int32Array(memory, 16 * slots, slots),
+    shapes: new Int32Array(memory, 20 * slots, slots),
+    args: new Float64Array(memory, 24 * slots, 4 * slots),
+    woken: new Int32Array(memory, 56 * slots, 1),
+    parked: new Int32Array(memory, 56 * slots + 4, 1),
+    sent: new Int32Array(memory, 56 * slots + 8, 1),
   };
 }
 
 /** The bytes that {@linkcode layOutSlots} needs. */
-export const SHARED_BYTES = 16 * SLOTS + 4;
+export const SHARED_BYTES = 56 * SLOTS + 12;
 
 /** The kinds of frames on the stdin of a child. */
 export const FrameKind = {
@@ -153,7 +201,7 @@ export type ToWorker =
   | readonly ["credit", seq: number, count: number]
   /** Its generator is to return. */
   | readonly ["stop", seq: number]
-  /** Forget all definitions. */
+  /** Forget all definitions; not those of calls that were sent before. */
   | readonly ["forget"];
 
 /** What a worker tells its parent. */

@@ -58,6 +58,9 @@ export interface CallKind {
   readonly stream?: StreamSink;
 }
 
+/** A plain call. */
+export const CALL: CallKind = {};
+
 /**
  * What a call is made with, from its options and those of its pool.
  *

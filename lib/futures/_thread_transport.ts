@@ -3,8 +3,10 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { decodeError } from "./_error_codec.ts";
 import type { FunctionRef } from "./_function_ref.ts";
+import { makePatience, POLL, writeCalls } from "./_inbox.ts";
 import {
   type Call,
   type FromWorker,
@@ -14,6 +16,7 @@ import {
   SlotState,
   slotWord,
   type ToWorker,
+  valueOf,
 } from "./_protocol.ts";
 import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
 import { threadProgram } from "./_worker_program.ts";
@@ -52,6 +55,14 @@ export class ThreadTransport implements Transport {
   #next = 0;
   #ref = true;
   #ended = false;
+  /** Whether the next call is a stream. */
+  #opensStream = false;
+  /** Whether it looks for results, for how long, and whether that pays off. */
+  #watching = false;
+  #until = 0;
+  readonly #patience = makePatience(POLL);
+  /** How long the last call took, in milliseconds. */
+  #duration = Infinity;
 
   constructor(
     name: string,
@@ -92,17 +103,32 @@ export class ThreadTransport implements Transport {
   }
 
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
-    const { states } = this.#slots;
-    const flat: unknown[] = [];
-    for (const [id, args] of calls) flat.push(id, args);
-    for (let seq = first; seq < first + calls.length; seq++) {
+    const { states, ids, sent, parked } = this.#slots;
+    const next = first + calls.length;
+    const inMemory = transfer.length === 0 && !this.#opensStream && writeCalls(this.#slots, first, calls);
+    for (let seq = first; seq < next; seq++) {
+      if (!inMemory) ids[seq % SLOTS] = 0;
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     }
-    this.#worker.postMessage(["run", first, flat] satisfies ToWorker, transfer as Transferable[]);
-    this.#next = first + calls.length;
+    let asleep = Atomics.load(parked, 0) === 1;
+    if (!inMemory) {
+      const flat: unknown[] = [];
+      for (const [id, given] of calls) flat.push(id, given);
+      this.#post(["run", first, flat], transfer);
+      this.#opensStream = false;
+    }
+    this.#next = next;
+    Atomics.store(sent, 0, next | 0);
+    if (inMemory) {
+      asleep = Atomics.exchange(parked, 0, 0) === 1;
+      if (asleep) this.#post(null);
+    }
+    if (!asleep) this.#watch();
   }
 
   openStream(seq: number, credit: number): void {
+    // It has to be there before the call.
+    this.#opensStream = true;
     this.#post(["stream", seq, credit]);
   }
 
@@ -170,15 +196,45 @@ export class ThreadTransport implements Transport {
     return Atomics.compareExchange(this.#slots.states, seq % SLOTS, expected, slotWord(seq, SLOTS, to)) === expected;
   }
 
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
+  #post(message: ToWorker | null, transfer: readonly Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer as Transferable[]);
   }
+
+  /**
+   * Looks for a moment whether the worker has come through, where that lately paid off, before the event loop goes to
+   * sleep.
+   */
+  #watch(): void {
+    const count = this.#next - this.#head;
+    if (count === 0 || !(count * this.#duration < POLL)) return;
+    if (!this.#watching) {
+      if (!this.#patience.has()) return;
+      this.#watching = true;
+      setImmediate(this.#look);
+    }
+    this.#until = performance.now() + POLL;
+    // The worker need not wake who looks anyway.
+    Atomics.store(this.#slots.woken, 0, 1);
+  }
+
+  readonly #look = (): void => {
+    const last = this.#state(this.#next - 1);
+    const isOver = this.#head === this.#next || last > SlotState.SENT || last === SlotState.REVOKED;
+    if (!isOver && performance.now() < this.#until) {
+      setImmediate(this.#look);
+      return;
+    }
+    this.#patience.learn(isOver);
+    this.#watching = false;
+    this.#receive(null);
+  };
 
   #receive(message: FromWorker | null): void {
     if (this.#ended) return;
     try {
       this.#report(message);
       this.#events.drained();
+      this.#watch();
     } catch (error) {
       this.#end({ message: `sent ${error instanceof Error ? error.message : error}` });
     }
@@ -195,6 +251,7 @@ export class ThreadTransport implements Transport {
         break;
       case "result":
         this.#head = message[1] + 1;
+        this.#duration = message[2];
         this.#events.succeeded(message[1], message[2], message[3]);
         this.#collect();
         break;
@@ -237,7 +294,8 @@ export class ThreadTransport implements Transport {
       if (state !== SlotState.REVOKED && state < SlotState.UNDEFINED) return;
       this.#head++;
       if (state === SlotState.REVOKED) continue;
-      this.#events.succeeded(seq, durations[slot]!, valueOf(state, numbers[slot]!));
+      this.#duration = durations[slot]!;
+      this.#events.succeeded(seq, this.#duration, valueOf(state, numbers[slot]!, SlotState));
     }
   }
 
@@ -254,20 +312,5 @@ export class ThreadTransport implements Transport {
     this.#worker.onmessage = null;
     this.#worker.terminate();
     queueMicrotask(() => this.#events.exited(exit));
-  }
-}
-
-function valueOf(state: number, number: number): unknown {
-  switch (state) {
-    case SlotState.NUMBER:
-      return number;
-    case SlotState.TRUE:
-      return true;
-    case SlotState.FALSE:
-      return false;
-    case SlotState.NULL:
-      return null;
-    default:
-      return undefined;
   }
 }

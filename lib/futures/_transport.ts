@@ -9,6 +9,7 @@ import { findUncloneable } from "./_cloneable.ts";
 import { makeCodec } from "./_codec.ts";
 import type { WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
+import { makeInbox, makePatience, POLL } from "./_inbox.ts";
 import {
   type Call,
   type Definition,
@@ -16,9 +17,12 @@ import {
   HEADER,
   layOutSlots,
   Mail,
+  SLOT_ARGS,
   SLOTS,
   SlotState,
   slotWord,
+  stateOf,
+  valueOf,
 } from "./_protocol.ts";
 import { packetWriter, takeChannel, taskRunner } from "./_worker_program.ts";
 
@@ -119,6 +123,7 @@ export function definitionOf(ref: FunctionRef): Definition {
 const PARTS = `{
   importUrl: (url) => import(url),
   SLOTS: ${SLOTS},
+  SLOT_ARGS: ${SLOT_ARGS},
   SlotState: ${JSON.stringify(SlotState)},
   HEADER: ${HEADER},
   FrameKind: ${JSON.stringify(FrameKind)},
@@ -127,6 +132,11 @@ const PARTS = `{
   findUncloneable: ${findUncloneable},
   layOutSlots: ${layOutSlots},
   slotWord: ${slotWord},
+  stateOf: ${stateOf},
+  valueOf: ${valueOf},
+  POLL: ${POLL},
+  makeInbox: ${makeInbox},
+  makePatience: ${makePatience},
   makeCodec: ${makeCodec},
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},

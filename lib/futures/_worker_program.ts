@@ -11,6 +11,7 @@
 import type { makeCodec, V8 } from "./_codec.ts";
 import type { findUncloneable } from "./_cloneable.ts";
 import type { EncodedError, encodeError } from "./_error_codec.ts";
+import type { Inbox, makeInbox, makePatience } from "./_inbox.ts";
 import type {
   ChunkResult,
   Definition,
@@ -22,7 +23,9 @@ import type {
   Mail,
   SlotState,
   slotWord,
+  stateOf,
   ToWorker,
+  valueOf,
 } from "./_protocol.ts";
 
 /** What the program of a worker is built from. */
@@ -30,14 +33,20 @@ export interface Parts {
   /** `import()`, which the publisher could not see through. */
   readonly importUrl: (url: string) => Promise<Record<string, unknown>>;
   readonly SLOTS: number;
+  readonly SLOT_ARGS: number;
   readonly SlotState: typeof SlotState;
   readonly HEADER: typeof HEADER;
   readonly FrameKind: typeof FrameKind;
   readonly Mail: typeof Mail;
+  readonly POLL: number;
   readonly encodeError: typeof encodeError;
   readonly findUncloneable: typeof findUncloneable;
   readonly layOutSlots: typeof layOutSlots;
   readonly slotWord: typeof slotWord;
+  readonly stateOf: typeof stateOf;
+  readonly valueOf: typeof valueOf;
+  readonly makeInbox: typeof makeInbox;
+  readonly makePatience: typeof makePatience;
   readonly makeCodec: typeof makeCodec;
   readonly taskRunner: typeof taskRunner;
   readonly packetWriter: typeof packetWriter;
@@ -59,11 +68,14 @@ export interface Link {
   memory(usage: Deno.MemoryUsage): number;
   /** What to tell who lacks a permission. */
   readonly permissionHint: string;
+  /** Where the calls are that do not come as messages. */
+  readonly inbox?: Inbox;
 }
 
 /** Runs the calls that the parent sends, one after another. */
-export function taskRunner(states: Int32Array, link: Link, parts: Parts): (message: ToWorker) => void {
+export function taskRunner(states: Int32Array, link: Link, parts: Parts): (message: ToWorker | null) => void {
   const { SLOTS, SlotState, encodeError, slotWord } = parts;
+  const { inbox } = link;
 
   interface Entry {
     readonly definition: Definition;
@@ -92,7 +104,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   };
 
   const table = new Map<number, Entry>();
-  /** Sequence number, id and arguments in turn. */
+  /** Sequence number, function, whether it is a chunk, and arguments in turn. */
   let calls: unknown[] = [];
   let position = 0;
   /** Whether a call, or the initializer, is being waited for. */
@@ -369,11 +381,17 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   function pump(): void {
     waiting = false;
     startedAt = performance.now();
+    if (position === calls.length) {
+      calls = [];
+      position = 0;
+      takeCalls();
+    }
     while (position < calls.length) {
       const seq = calls[position] as number;
-      const id = calls[position + 1] as number;
-      const given = calls[position + 2] as Given;
-      position += 3;
+      const entry = calls[position + 1] as Entry;
+      const isChunk = calls[position + 2] as boolean;
+      const given = calls[position + 3] as Given;
+      position += 4;
       const handed = slotWord(seq, SLOTS, SlotState.HANDED);
       if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.RUNNING)) !== handed) {
         streams.delete(seq);
@@ -383,9 +401,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       abortion = undefined;
       const args = "context" in given ? given.args : given;
       context = "context" in given ? Object.freeze(given.context) : NO_CONTEXT;
-      const entry = table.get(Math.abs(id))!;
       const name = entry.definition[1];
-      const isChunk = id < 0;
       const stream = streams.size > 0 ? streams.get(seq) : undefined;
       const call = (fn: (...args: unknown[]) => unknown) =>
         isChunk
@@ -420,8 +436,19 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     }
     current = -1;
     context = NO_CONTEXT;
-    calls = [];
-    position = 0;
+    inbox?.wait(pump);
+  }
+
+  function takeCalls(): void {
+    inbox?.take(isKnown, enqueue);
+  }
+
+  function isKnown(id: number): boolean {
+    return table.has(id);
+  }
+
+  function enqueue(seq: number, id: number, given: Given): void {
+    calls.push(seq, table.get(Math.abs(id)), id < 0, given);
   }
 
   async function initialize(
@@ -442,7 +469,8 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   return (message) => {
-    switch (message[0]) {
+    inbox?.awake();
+    switch (message?.[0]) {
       case "init":
         maxMemory = message[4] ?? Infinity;
         initialize(message[1], message[2], message[3]);
@@ -452,8 +480,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         break;
       case "run": {
         const [, first, list] = message;
-        for (let i = 0; i < list.length; i += 2) calls.push(first + i / 2, list[i], list[i + 1]);
-        if (!waiting) pump();
+        takeCalls(); // those before them
+        for (let i = 0; i < list.length; i += 2) enqueue(first + i / 2, list[i] as number, list[i + 1] as Given);
+        inbox?.skipTo(first + list.length / 2);
         break;
       }
       case "abandon":
@@ -479,9 +508,11 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         break;
       }
       case "forget":
+        takeCalls();
         table.clear();
         break;
     }
+    if (!waiting) pump();
   };
 }
 
@@ -514,31 +545,19 @@ export function takeChannel(listener: (data: never) => void): (message: unknown)
  * parent once for many.
  */
 export function threadProgram(parts: Parts): void {
-  const { SLOTS, SlotState, slotWord } = parts;
-  let run: ((message: ToWorker) => void) | undefined;
+  const { SLOTS, SlotState, slotWord, stateOf } = parts;
+  let run: ((message: ToWorker | null) => void) | undefined;
 
   // The first message is the memory, the others are for the runner.
-  const post = parts.takeChannel((data: ToWorker | SharedArrayBuffer) => {
-    if (run !== undefined) return run(data as ToWorker);
-    const { woken, states, numbers, durations } = parts.layOutSlots(data as SharedArrayBuffer, SLOTS);
-
-    function stateFor(value: unknown): number {
-      switch (typeof value) {
-        case "number":
-          return SlotState.NUMBER;
-        case "undefined":
-          return SlotState.UNDEFINED;
-        case "boolean":
-          return value ? SlotState.TRUE : SlotState.FALSE;
-        default:
-          return value === null ? SlotState.NULL : SlotState.SENT;
-      }
-    }
+  const post = parts.takeChannel((data: ToWorker | null | SharedArrayBuffer) => {
+    if (run !== undefined) return run(data as ToWorker | null);
+    const slots = parts.layOutSlots(data as SharedArrayBuffer, SLOTS);
+    const { woken, states, numbers, durations } = slots;
 
     const link: Link = {
       result(seq, duration, value, follows) {
         const slot = seq % SLOTS;
-        const state = follows ? SlotState.SENT : stateFor(value);
+        const state = follows ? SlotState.SENT : stateOf(value, SlotState);
         // The state first: with its outcome known, the parent may give the slot to another call.
         if (state === SlotState.SENT) {
           Atomics.store(states, slot, slotWord(seq, SLOTS, state));
@@ -560,6 +579,7 @@ export function threadProgram(parts: Parts): void {
       // The resident set is that of the whole program.
       memory: ({ heapUsed, external }) => heapUsed + external,
       permissionHint: "",
+      inbox: parts.makeInbox(slots, parts),
     };
     run = parts.taskRunner(states, link, parts);
   });

@@ -6,6 +6,7 @@
 import type { DurationLike } from "../_duration.ts";
 import type { Future } from "./future.ts";
 import { MapIterator, type Submitter } from "./map.ts";
+import { NO_OPTIONS } from "./_no_options.ts";
 
 /** Options of {@linkcode Executor.submitWith}. */
 export interface SubmitOptions {
@@ -168,7 +169,7 @@ export abstract class Executor implements AsyncDisposable {
    * @throws {BrokenExecutorError} If the executor is broken.
    */
   submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
-    return this.submitWith({}, fn, ...args);
+    return this.submitWith(NO_OPTIONS, fn, ...args);
   }
 
   /**

@@ -69,7 +69,8 @@ export class Future<T> implements PromiseLike<T> {
   #callbacks: ((future: never) => unknown)[] | undefined;
   #observers: Set<Observer> | undefined;
   #promise: Promise<T> | undefined;
-  #settlePromise: (() => void) | undefined;
+  /** Until the promise is settled. `never`, as with the callbacks. */
+  #resolvers: { resolve: (value: never) => void; reject: (reason: unknown) => void } | undefined;
   #onRetrieval: (() => void) | undefined;
 
   static {
@@ -260,11 +261,10 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   #settle(): void {
-    const settlePromise = this.#settlePromise;
     const observers = this.#observers;
     const callbacks = this.#callbacks;
-    this.#settlePromise = this.#observers = this.#callbacks = undefined;
-    settlePromise?.();
+    this.#observers = this.#callbacks = undefined;
+    this.#settlePromise();
     if (observers) { for (const observer of observers) observer(); }
     if (callbacks) { for (const callback of callbacks) this.#call(callback); }
   }
@@ -272,15 +272,23 @@ export class Future<T> implements PromiseLike<T> {
   // One promise for all who wait, made when the first one does: most futures of a map are never awaited one by one.
   #toPromise(): Promise<T> {
     this.#onRetrieval?.();
-    return this.#promise ??= new Promise((resolve, reject) => {
-      const settle = () => {
-        if (this.cancelled()) reject(this.#cancelledError());
-        else if (this.#failed) reject(this.#error);
-        else resolve(this.#value as T);
-      };
-      if (this.done()) settle();
-      else this.#settlePromise = settle;
-    });
+    if (this.#promise === undefined) {
+      // Not `new Promise()`: its executor is one more closure for each call.
+      const resolvers = Promise.withResolvers<T>();
+      this.#promise = resolvers.promise;
+      this.#resolvers = resolvers;
+      if (this.done()) this.#settlePromise();
+    }
+    return this.#promise;
+  }
+
+  #settlePromise(): void {
+    const resolvers = this.#resolvers;
+    if (resolvers === undefined) return;
+    this.#resolvers = undefined;
+    if (this.cancelled()) resolvers.reject(this.#cancelledError());
+    else if (this.#failed) resolvers.reject(this.#error);
+    else resolvers.resolve(this.#value as never);
   }
 
   #call(callback: (future: never) => unknown): void {

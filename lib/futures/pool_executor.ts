@@ -17,6 +17,7 @@ import type { PoolEventMap } from "./pool_events.ts";
 import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { positiveInteger } from "../_positive_integer.ts";
 import { TaskStream } from "./stream.ts";
+import { CALL } from "./_task.ts";
 
 /** Options of {@linkcode PoolExecutor.streamWith}. */
 export interface StreamOptions extends Omit<SubmitOptions, "retries" | "retryOn"> {
@@ -27,7 +28,6 @@ export interface StreamOptions extends Omit<SubmitOptions, "retries" | "retryOn"
   buffersize?: number | undefined;
 }
 
-const CALL = {};
 const CHUNK = { chunk: true } as const;
 
 /** An {@linkcode Executor} that runs calls in workers: {@linkcode ThreadPoolExecutor} and {@linkcode ProcessPoolExecutor}. */

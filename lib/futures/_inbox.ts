@@ -1,0 +1,165 @@
+/**
+ * Small calls travel in the memory that a thread shares with its parent: to send a message costs the parent more than
+ * to run such a call costs the worker, and to be woken by one takes longer still. So a worker that has run out of calls
+ * looks for more for a moment, where that has lately paid off, before it goes to sleep.
+ * @module
+ */
+
+import {
+  type Call,
+  type SharedSlots,
+  SLOT_ARGS,
+  SLOTS,
+  SlotState,
+  type slotWord,
+  stateOf,
+  type valueOf,
+} from "./_protocol.ts";
+
+/**
+ * For how long a worker, or its parent, looks for what it expects before it goes to sleep, in milliseconds: about what it
+ * takes to be woken. A machine with one processor has better things to do.
+ */
+export const POLL: number = navigator.hardwareConcurrency > 1 ? 0.03 : 0;
+
+/** Whether it is worth while to look. */
+export interface Patience {
+  /** Asked before each wait. */
+  has(): boolean;
+  /** Tells whether something was found in time. */
+  learn(found: boolean): void;
+}
+
+/**
+ * A {@linkcode Patience} that wears out when nothing is found: to look in vain costs some times what is won otherwise,
+ * and where the other side waits for this processor, all looks are in vain. Part of the worker's program.
+ */
+export function makePatience(POLL: number): Patience {
+  let vain = 0;
+  let pause = 0;
+  return {
+    has: () => POLL > 0 && --pause < 0,
+    learn(found) {
+      vain = found ? Math.max(0, vain - 0.25) : Math.min(vain + 1, 7);
+      pause = 2 ** vain - 1;
+    },
+  };
+}
+
+/** What the functions of the worker's program use from around them. */
+interface Parts {
+  readonly SLOTS: number;
+  readonly SLOT_ARGS: number;
+  readonly SlotState: typeof SlotState;
+  readonly slotWord: typeof slotWord;
+  readonly valueOf: typeof valueOf;
+  readonly POLL: number;
+  readonly makePatience: typeof makePatience;
+}
+
+/** Writes the calls from the number `first` on into their slots, which nobody looks at yet; `false` if not all fit. */
+export function writeCalls({ ids, shapes, args }: SharedSlots, first: number, calls: readonly Call[]): boolean {
+  for (let i = 0; i < calls.length; i++) {
+    const [id, given] = calls[i]!;
+    if (id < 0 || "context" in given || given.length > SLOT_ARGS) return false;
+    const slot = (first + i) % SLOTS;
+    let shape = given.length;
+    for (let j = 0; j < given.length; j++) {
+      const value = given[j];
+      const state = stateOf(value, SlotState);
+      if (state === SlotState.SENT) return false;
+      if (state === SlotState.NUMBER) args[slot * SLOT_ARGS + j] = value as number;
+      shape |= state << (4 * j + 4);
+    }
+    ids[slot] = id;
+    shapes[slot] = shape;
+  }
+  return true;
+}
+
+/** The worker's side. */
+export interface Inbox {
+  /** Takes note that a message has come. */
+  awake(): void;
+  /** Takes note that the calls before the number `seq` have come. */
+  skipTo(seq: number): void;
+  /**
+   * Calls `found` for each call that is there, in turn, up to the first that comes as a message, or whose function
+   * does.
+   */
+  take(knows: (id: number) => boolean, found: (seq: number, id: number, args: unknown[]) => void): void;
+  /** Calls `resume` as soon as there is something to take, in a turn of the event loop of its own. */
+  wait(resume: () => void): void;
+}
+
+/** Makes the {@linkcode Inbox} of a worker. Part of its program. */
+export function makeInbox(
+  { parked, sent, states, ids, shapes, args }: SharedSlots,
+  { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience }: Parts,
+): Inbox {
+  const { setImmediate } = globalThis as unknown as { setImmediate: (callback: () => void) => void }; // a task may replace it
+  /** The number of the next call. */
+  let next = 0;
+  let isParked = false;
+  let waits = 0;
+  const patience = makePatience(POLL);
+
+  const isMore = () => ((Atomics.load(sent, 0) - next) | 0) > 0;
+
+  function awake(): void {
+    if (!isParked) return;
+    isParked = false;
+    Atomics.store(parked, 0, 0);
+  }
+
+  return {
+    awake,
+    skipTo(seq) {
+      next = Math.max(next, seq);
+    },
+    take(knows, found) {
+      for (; isMore(); next++) {
+        const slot = next % SLOTS;
+        // Otherwise it was taken back, and the slot may have another call already.
+        if (Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED)) continue;
+        const id = ids[slot]!;
+        if (!knows(id)) return;
+        const shape = shapes[slot]!;
+        const values: unknown[] = [];
+        for (let j = 0; j < (shape & 15); j++) {
+          values.push(valueOf((shape >> (4 * j + 4)) & 15, args[slot * SLOT_ARGS + j]!, SlotState));
+        }
+        found(next, id, values);
+      }
+    },
+    wait(resume) {
+      const mine = ++waits;
+      const looks = patience.has();
+      const until = looks ? performance.now() + POLL : 0;
+      // Each look is in a turn of the event loop, which is never kept from messages, timers, and what calls have left
+      // behind.
+      const look = () => {
+        if (mine !== waits) return;
+        if (isMore()) {
+          if (looks && !isParked) patience.learn(true);
+          awake();
+          resume();
+        } else if (isParked) return;
+        else if (looks && performance.now() < until) setImmediate(look);
+        else {
+          if (looks) patience.learn(false);
+          park();
+        }
+      };
+      const park = () => {
+        isParked = true;
+        // In this order, while the parent stores the call before it looks at the flag: whichever of the two is first,
+        // the parent sees the flag or the call is seen here.
+        Atomics.store(parked, 0, 1);
+        if (isMore()) setImmediate(look);
+      };
+      if (looks || isMore()) setImmediate(look);
+      else park();
+    },
+  };
+}

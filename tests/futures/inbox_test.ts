@@ -1,0 +1,295 @@
+/** Calls that travel in shared memory beside those that travel as messages. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import { functionRef } from "../../lib/futures/_function_ref.ts";
+import { makeInbox, makePatience, POLL, writeCalls } from "../../lib/futures/_inbox.ts";
+import {
+  type Call,
+  layOutSlots,
+  SHARED_BYTES,
+  SLOT_ARGS,
+  SLOTS,
+  SlotState,
+  slotWord,
+  valueOf,
+} from "../../lib/futures/_protocol.ts";
+import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
+import { makeFresh, poolTest } from "./_helpers.ts";
+
+const PARTS = { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience };
+const small = fc.oneof(fc.double(), fc.constantFrom(-0, NaN, undefined, null, true, false, Infinity, 5e-324));
+
+/** How many calls the worker has run in its life, this one not counted. */
+const count = (_argument?: unknown): number => {
+  const shared = globalThis as { calls?: number };
+  shared.calls = (shared.calls ?? 0) + 1;
+  return shared.calls - 1;
+};
+
+Deno.test("makeInbox().take() gives what writeCalls() was given, wherever the numbers stand", () => {
+  fc.assert(fc.property(
+    fc.array(fc.array(small, { maxLength: SLOT_ARGS }), { minLength: 1, maxLength: 20 }),
+    fc.constantFrom(0, 1, SLOTS - 3, SLOTS, 2 ** 31 - 5, 2 ** 32 - 5, 2 ** 33 + SLOTS - 2),
+    (lists, first) => {
+      const slots = layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS);
+      const inbox = makeInbox(slots, PARTS);
+      inbox.skipTo(first);
+      assert(writeCalls(slots, first, lists.map((args, i) => [i + 1, args])));
+      const taken: unknown[] = [];
+      const take = () => inbox.take(() => true, (seq, id, args) => taken.push([seq - first, id, args]));
+      for (let i = 0; i < lists.length; i++) {
+        Atomics.store(slots.states, (first + i) % SLOTS, slotWord(first + i, SLOTS, SlotState.HANDED));
+      }
+      Atomics.store(slots.sent, 0, first | 0);
+      take();
+      assertEquals(taken, [], "before they are sent");
+      Atomics.store(slots.sent, 0, (first + lists.length) | 0);
+      take();
+      take();
+      assertEquals(taken, lists.map((args, i) => [i, i + 1, args]));
+      const all = taken.flatMap((call) => (call as unknown[])[2]) as unknown[];
+      assert(lists.flat().every((value, i) => Object.is(value, all[i])));
+    },
+  ));
+});
+
+Deno.test("writeCalls() refuses what is not small", () => {
+  const slots = layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS);
+  const large: Call[] = [
+    [1, ["text"]],
+    [1, [{}]],
+    [1, [1n]],
+    [1, [Symbol()]],
+    [1, [() => {}]],
+    [1, new Array(SLOT_ARGS + 1).fill(0)],
+    [-1, [[1], [2]]],
+    [1, { args: [1], context: {} }],
+  ];
+  for (const call of large) {
+    assertEquals(writeCalls(slots, 0, [call]), false, Deno.inspect(call));
+    assertEquals(writeCalls(slots, 0, [[1, [1]], call]), false, Deno.inspect(call));
+  }
+});
+
+/** A thread, and what it says. */
+class Thread implements AsyncDisposable {
+  readonly outcomes: [seq: number, value: unknown][] = [];
+  readonly transport: ThreadTransport;
+  readonly exited = Promise.withResolvers<void>();
+  readonly #ready = Promise.withResolvers<void>();
+  #heard = Promise.withResolvers<void>();
+
+  constructor() {
+    const refuse = () => {
+      throw new Error("not expected");
+    };
+    this.transport = new ThreadTransport("thread", { permissions: undefined, maxMemory: null }, undefined, {
+      ready: this.#ready.resolve,
+      broken: refuse,
+      succeeded: (seq, _duration, value) => this.outcomes.push([seq, value]),
+      failed: (seq, _duration, error) => this.outcomes.push([seq, error]),
+      progress: refuse,
+      yielded: refuse,
+      large: refuse,
+      drained: () => {
+        this.#heard.resolve();
+        this.#heard = Promise.withResolvers();
+      },
+      returned: refuse,
+      lost: refuse,
+      exited: () => this.exited.resolve(),
+    });
+  }
+
+  async start(...fns: ((argument: never) => unknown)[]): Promise<number[]> {
+    await this.#ready.promise;
+    return fns.map((fn) => {
+      const ref = functionRef(fn);
+      this.transport.define(ref);
+      return ref.id;
+    });
+  }
+
+  async hear(count: number): Promise<void> {
+    while (this.outcomes.length < count) await this.#heard.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.transport.close();
+    await this.exited.promise;
+  }
+}
+
+const block = (flag: Int32Array<SharedArrayBuffer>): void => {
+  Atomics.wait(flag, 0, 0);
+};
+const open = (flag: Int32Array<SharedArrayBuffer>): void => {
+  Atomics.store(flag, 0, 1);
+  Atomics.notify(flag, 0);
+};
+const closed = (): Int32Array<SharedArrayBuffer> => new Int32Array(new SharedArrayBuffer(4));
+
+Deno.test("ThreadTransport.send() goes round its slots many times", async () => {
+  await using thread = new Thread();
+  const [id] = await thread.start(count) as [number];
+  const batch = SLOTS - 24;
+  for (let first = 0; first < 5 * SLOTS; first += batch) {
+    thread.transport.send(first, Array.from({ length: batch }, () => [id, [first]]), []);
+    await thread.hear(first + batch);
+  }
+  assertEquals(thread.outcomes, thread.outcomes.map((_, n) => [n, n]));
+});
+
+Deno.test("ThreadTransport.revoke() takes calls out of slots that then have others, of which none is lost", async () => {
+  await using thread = new Thread();
+  const [id] = await thread.start(count) as [number];
+  const expected: [number, unknown][] = [];
+  const batch = SLOTS - 1;
+  for (let round = 0; round < 40; round++) {
+    const first = round * batch;
+    thread.transport.send(first, Array.from({ length: batch }, () => [id, [round % 3 ? round : `${round}`]]), []);
+    // In the first rounds the worker is asleep, and sees them all revoked; then it is somewhere among them.
+    const from = round < 5 ? 0 : round;
+    for (let seq = first; seq < first + batch; seq++) {
+      if (seq < first + from || !thread.transport.revoke(seq)) expected.push([seq, expected.length]);
+    }
+    await thread.hear(expected.length);
+  }
+  assert(expected.length >= 40 && expected.length < 40 * batch);
+  assertEquals(thread.outcomes, expected);
+});
+
+Deno.test("ThreadTransport.forget() leaves alone what was sent before", async () => {
+  await using thread = new Thread();
+  const later = async (flag: Int32Array<SharedArrayBuffer>) => {
+    const { value } = Atomics.waitAsync(flag, 0, 0);
+    await value;
+  };
+  const [id, laterId] = await thread.start(count, later) as [number, number];
+  const flag = closed();
+  thread.transport.send(0, [[laterId, [flag]]], []);
+  thread.transport.send(1, [[id, [0]]], []);
+  thread.transport.send(2, [[id, ["as a message"]]], []);
+  thread.transport.forget();
+  thread.transport.define(functionRef(count));
+  thread.transport.send(3, [[id, [0]]], []);
+  open(flag);
+  await thread.hear(4);
+  assertEquals(thread.outcomes, [[0, undefined], [1, 0], [2, 1], [3, 2]]);
+});
+
+Deno.test("ThreadTransport.mayHaveStarted() knows of calls in the memory of a thread that has ended", async () => {
+  await using thread = new Thread();
+  const end = () => self.close();
+  const [id, blockId, endId] = await thread.start(count, block, end) as [number, number, number];
+  const flag = closed();
+  thread.transport.send(0, [[blockId, [flag]]], []);
+  thread.transport.send(1, [[id, [0]], [endId, []], [blockId, [closed()]], [id, [0]]], []);
+  thread.transport.send(5, [[id, [0]]], []);
+  open(flag);
+  await thread.exited.promise;
+  assertEquals(thread.outcomes.slice(0, 2), [[0, undefined], [1, 0]]);
+  assertEquals([2, 4, 5].map((seq) => thread.transport.mayHaveStarted(seq)), [true, false, false]);
+});
+
+poolTest("ThreadPoolExecutor runs calls of all kinds in their order, and each once", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const countLater = async (_argument?: unknown): Promise<number> => {
+    const shared = globalThis as { calls?: number };
+    const calls = shared.calls = (shared.calls ?? 0) + 1;
+    await null;
+    return calls - 1;
+  };
+  const countIn = function* () {
+    const shared = globalThis as { calls?: number };
+    shared.calls = (shared.calls ?? 0) + 1;
+    yield shared.calls - 1;
+  };
+  /** Each gives the numbers that its calls had. */
+  const kinds: Record<string, () => Promise<unknown[]>> = {
+    small: async () => [await pool.submit(count, 1)],
+    large: async () => [await pool.submit(count, { a: "b" })],
+    none: async () => [await pool.submit(count)],
+    later: async () => [await pool.submit(countLater, true)],
+    largeLater: async () => [await pool.submit(countLater, "text")],
+    context: async () => [await pool.submitWith({ context: { a: 1 } }, count, 1)],
+    transfer: async () => {
+      const buffer = new ArrayBuffer(8);
+      return [await pool.submitWith({ transfer: [buffer] }, count, buffer)];
+    },
+    chunk: () => Array.fromAsync(pool.map(count, [1, 2, 3], { chunksize: 3 })),
+    stream: () => Array.fromAsync(pool.stream(countIn)),
+    fresh: async () => {
+      assertEquals(await pool.submit(makeFresh(), 7), 7);
+      return [];
+    },
+    uncloneable: async () => {
+      await assertRejects(() => pool.submit(count, () => {}).result(), NotCloneableError);
+      return [];
+    },
+    cancelled: () => {
+      pool.submit(count, 0).cancel();
+      return Promise.resolve([]);
+    },
+    pause: () => Promise.resolve([]),
+  };
+  let next = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.constantFrom(...Object.keys(kinds)), { maxLength: 60 }), async (names) => {
+      const outcomes: Promise<unknown[]>[] = [];
+      for (const name of names) {
+        // What was submitted so far is handed out.
+        if (name === "pause") await null;
+        outcomes.push(kinds[name]!());
+      }
+      const all = await Promise.all(outcomes);
+      // A map has turns of its own.
+      for (const isChunk of [false, true]) {
+        const numbers = all.filter((_, i) => (names[i] === "chunk") === isChunk).flat() as number[];
+        assertEquals(numbers, numbers.toSorted((a, b) => a - b));
+      }
+      assertEquals((all.flat() as number[]).toSorted((a, b) => a - b), all.flat().map(() => next++));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+poolTest("ThreadPoolExecutor.submit() wakes a worker that has gone to sleep, whenever that is", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  for (let n = 0; n < 600; n++) {
+    // From at once to longer than it looks for calls.
+    for (const end = performance.now() + (n % 100) / 1000; performance.now() < end;);
+    if (n % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 2));
+    assertEquals(await pool.submit(count, n), n);
+  }
+});
+
+poolTest(
+  "ThreadPoolExecutor.submit() keeps no timer waiting, here or in a worker, though call follows call",
+  async () => {
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    await pool.submit(() => void setTimeout(() => Object.assign(globalThis, { fired: true }), 1));
+    let fired = false;
+    const timer = setTimeout(() => fired = true, 1);
+    const hasFired = (_n: number) => "fired" in globalThis;
+    for (let n = 0; !(await pool.submit(hasFired, n) && fired); n++) assert(n < 100_000);
+    clearTimeout(timer);
+  },
+);
+
+poolTest("ThreadPoolExecutor.submit() lets what a call has left behind go on before the next call", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const leave = (n: number) => {
+    (async () => {
+      for (let i = 0; i < 50; i++) await null;
+      Object.assign(globalThis, { left: n });
+    })();
+  };
+  const left = () => (globalThis as { left?: number }).left;
+  for (let n = 0; n < 500; n++) {
+    await pool.submit(leave, n);
+    assertEquals(await pool.submit(left), n);
+  }
+});
