@@ -81,6 +81,8 @@ export function writeCalls({ ids, shapes, args }: SharedSlots, first: number, ca
 export interface Inbox {
   /** Takes note that a message has come. */
   awake(): void;
+  /** The number of the next call. */
+  position(): number;
   /** Takes note that the calls before the number `seq` have come. */
   skipTo(seq: number): void;
   /**
@@ -114,6 +116,7 @@ export function makeInbox(
 
   return {
     awake,
+    position: () => next,
     skipTo(seq) {
       next = Math.max(next, seq);
     },

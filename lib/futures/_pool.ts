@@ -13,7 +13,14 @@
 
 import { after } from "../_after.ts";
 import { toMilliseconds } from "../_duration.ts";
-import { type BrokenExecutorError, CancelledError, QueueFullError, RuntimeError, TimeoutError } from "./errors.ts";
+import {
+  type BrokenExecutorError,
+  CancelledError,
+  NotCloneableError,
+  QueueFullError,
+  RuntimeError,
+  TimeoutError,
+} from "./errors.ts";
 import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { type ChunkFailure, failureIn, joinChunk } from "./_chunk.ts";
 import { Admission } from "./_admission.ts";
@@ -375,13 +382,14 @@ export class Pool {
       // What is moved can be sent once only: such a call has a worker to itself, and nothing is ever taken back from
       // it.
       const moves = settings.transfer.length > 0;
-      if (moves && !first) break;
+      const alone = moves || task.alone;
+      if (alone && !first) break;
       queue.shift();
       task.load = moves ? AHEAD : Math.min(cost, AHEAD);
       load += task.load;
       batch.push(task);
       transfer = settings.transfer;
-      if (moves) break;
+      if (alone) break;
     }
     if (batch.length > 0) this.#send(worker, batch, transfer);
     this.#watchTime(worker);
@@ -461,6 +469,7 @@ export class Pool {
         this.#retire(worker);
         this.#dispatchSoon();
       },
+      unreadable: (seq) => this.#unreadable(worker, seq),
       drained: () => {
         worker.progressAt = this.#clock.now;
         this.#closeIfSpent(worker);
@@ -541,6 +550,28 @@ export class Pool {
       if (this.#broken !== undefined) this.#fail(undefined, task, this.#broken);
       else if (this.#cancelling || task.settings.stream?.isStopped) task.cancel();
       else this.#queue.unshift(task);
+    }
+    this.#dispatchSoon();
+  }
+
+  /** A worker cannot read what it was sent: one of these calls has too deep an argument. */
+  #unreadable(worker: PoolWorker, seq: number): void {
+    if (!worker.ready) {
+      const cause = new NotCloneableError("Cannot send the arguments of the initializer: they are nested too deeply");
+      return this.#break(cause.message, cause);
+    }
+    const tasks = worker.tasks();
+    const first = tasks.find((task) => task.seq === seq);
+    if (first === undefined) throw new TypeError("that it could not read a call that it does not have");
+    const suspects = tasks.filter((task) => task.seq >= seq && task.seq < seq + first.company);
+    this.#takeBack(worker);
+    for (const task of suspects) {
+      if (task.worker !== undefined) throw new TypeError("that it could not read a call that it has started");
+      if (first.company > 1) task.alone = true;
+      else {
+        const cause = new RangeError("they are nested too deeply");
+        this.#abandon(task, notCloneable(task.settings.ref.name, task.args, false, cause));
+      }
     }
     this.#dispatchSoon();
   }

@@ -87,6 +87,7 @@ export class PoolWorker {
     for (const task of tasks) {
       task.worker = this;
       task.seq = this.#next++;
+      task.company = tasks.length;
       this.#tasks[task.seq % SLOTS] = task;
       this.load += task.load;
     }

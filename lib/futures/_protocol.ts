@@ -202,7 +202,9 @@ export type ToWorker =
   /** Its generator is to return. */
   | readonly ["stop", seq: number]
   /** Forget all definitions; not those of calls that were sent before. */
-  | readonly ["forget"];
+  | readonly ["forget"]
+  /** From the channel itself: what has come now cannot be read, as something is nested too deeply. */
+  | readonly ["unreadable"];
 
 /** What a worker tells its parent. */
 export type FromWorker =
@@ -215,6 +217,8 @@ export type FromWorker =
   | readonly ["progress" | "yield", seq: number, value: unknown]
   /** The worker holds more memory than it may. */
   | readonly ["large", bytes: number]
+  /** The calls from this number on, or the initializer, have come as something that cannot be read. */
+  | readonly ["unreadable", seq: number]
   /** The task called `Deno.exit()`, or `close()`, which has no code. */
   | readonly ["exit", code: number | null]
   /** Calls that were taken back before they started. */

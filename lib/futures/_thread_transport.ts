@@ -5,6 +5,7 @@
 
 import { setImmediate } from "node:timers";
 import { decodeError } from "./_error_codec.ts";
+import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
 import { makePatience, POLL, writeCalls } from "./_inbox.ts";
 import {
@@ -86,7 +87,7 @@ export class ThreadTransport implements Transport {
       event.preventDefault(); // Deno has printed it
       this.#end({ message: `died of an uncaught error: ${event.message}`, cause: event.error ?? undefined });
     };
-    this.#worker.onmessageerror = () => this.#end({ message: "sent something that cannot be read" });
+    this.#worker.onmessageerror = () => this.#receiveUnreadable();
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
@@ -240,6 +241,27 @@ export class ThreadTransport implements Transport {
     }
   }
 
+  /**
+   * A message has come that cannot be read. Deno listens to no more of them then, so the worker is of no use; if the
+   * message was a result, that is what its call fails for.
+   */
+  #receiveUnreadable(): void {
+    if (this.#ended) return;
+    const message = "sent something that cannot be read, as it is nested too deeply";
+    try {
+      this.#collect();
+      if (this.#state(this.#head) === SlotState.SENT) {
+        this.#events.failed(
+          this.#head++,
+          0,
+          new NotCloneableError(`Cannot send the result back: the worker ${message}`),
+        );
+      }
+    } finally {
+      this.#end({ message });
+    }
+  }
+
   #report(message: FromWorker | null): void {
     this.#collect();
     switch (message?.[0]) {
@@ -268,6 +290,9 @@ export class ThreadTransport implements Transport {
         break;
       case "large":
         this.#events.large();
+        break;
+      case "unreadable":
+        this.#events.unreadable(message[1]);
         break;
       case "exit":
         this.#end(

@@ -45,6 +45,8 @@ export interface TransportEvents {
   yielded(seq: number, value: unknown): void;
   /** The worker holds more memory than it may. */
   large(): void;
+  /** The calls that were sent with this one as the first, or the initializer, cannot be read by the worker. */
+  unreadable(seq: number): void;
   /** Some results have been reported, and no more are there for now: the time to send more work. */
   drained(): void;
   /** These calls were taken back: they have not started and never will. */

@@ -511,6 +511,10 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         takeCalls();
         table.clear();
         break;
+      case "unreadable":
+        takeCalls(); // those before them
+        link.send(["unreadable", inbox?.position() ?? 0]);
+        break;
     }
     if (!waiting) pump();
   };
@@ -518,16 +522,19 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
 
 /** What a worker has of its global scope; the compiler knows that of a main thread only. */
 interface WorkerScope {
-  addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  addEventListener(type: "message" | "messageerror", listener: (event: MessageEvent) => void): void;
   postMessage: (message: unknown) => void;
 }
 
 /**
  * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none, and one
  * that posts some is told that nobody listens: code that was written for a worker of its own must not get in the way.
- * Part of the worker's program.
+ * `onError` is told of a message that cannot be read. Part of the worker's program.
  */
-export function takeChannel(listener: (data: never) => void): (message: unknown) => void {
+export function takeChannel(
+  listener: (data: never) => void,
+  onError: () => void = () => {},
+): (message: unknown) => void {
   const scope = self as unknown as WorkerScope;
   const post = scope.postMessage.bind(self);
   scope.postMessage = () => {
@@ -536,6 +543,10 @@ export function takeChannel(listener: (data: never) => void): (message: unknown)
   scope.addEventListener("message", (event) => {
     event.stopImmediatePropagation();
     listener(event.data as never);
+  });
+  scope.addEventListener("messageerror", (event) => {
+    event.stopImmediatePropagation();
+    onError();
   });
   return post;
 }
@@ -582,7 +593,7 @@ export function threadProgram(parts: Parts): void {
       inbox: parts.makeInbox(slots, parts),
     };
     run = parts.taskRunner(states, link, parts);
-  });
+  }, () => run?.(["unreadable"]));
 }
 
 /**

@@ -85,22 +85,28 @@ class Thread implements AsyncDisposable {
     const refuse = () => {
       throw new Error("not expected");
     };
-    this.transport = new ThreadTransport("thread", { permissions: undefined, maxMemory: null }, undefined, {
-      ready: this.#ready.resolve,
-      broken: refuse,
-      succeeded: (seq, _duration, value) => this.outcomes.push([seq, value]),
-      failed: (seq, _duration, error) => this.outcomes.push([seq, error]),
-      progress: refuse,
-      yielded: refuse,
-      large: refuse,
-      drained: () => {
-        this.#heard.resolve();
-        this.#heard = Promise.withResolvers();
+    this.transport = new ThreadTransport(
+      "thread",
+      { permissions: undefined, modules: [], maxMemory: null },
+      undefined,
+      {
+        ready: this.#ready.resolve,
+        broken: refuse,
+        succeeded: (seq, _duration, value) => this.outcomes.push([seq, value]),
+        failed: (seq, _duration, error) => this.outcomes.push([seq, error]),
+        progress: refuse,
+        yielded: refuse,
+        large: refuse,
+        unreadable: refuse,
+        drained: () => {
+          this.#heard.resolve();
+          this.#heard = Promise.withResolvers();
+        },
+        returned: refuse,
+        lost: refuse,
+        exited: () => this.exited.resolve(),
       },
-      returned: refuse,
-      lost: refuse,
-      exited: () => this.exited.resolve(),
-    });
+    );
   }
 
   async start(...fns: ((argument: never) => unknown)[]): Promise<number[]> {

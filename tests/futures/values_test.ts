@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
-import { forEachPool, poolTest } from "./_helpers.ts";
+import { NotCloneableError, type PoolExecutor, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import { forEachPool, makeQuick, poolTest } from "./_helpers.ts";
 
 const echo = (value: unknown) => value;
 
@@ -358,3 +358,78 @@ for (const [what, [make, part]] of Object.entries(FOR_THREADS_ONLY)) {
     assertEquals(await pool.submit((x: number) => x, 1), 1);
   });
 }
+
+/** A list of so many nodes. */
+const nest = (depth: number): unknown => {
+  let node: unknown = null;
+  for (let n = 0; n < depth; n++) node = { node };
+  return node;
+};
+
+/** How deep a list is; calls itself for none. */
+const depthOf = (list: unknown): number => {
+  let depth = 0;
+  for (let node = list as { node: unknown } | null; node !== null; depth++) node = node.node as typeof node;
+  return depth;
+};
+
+forEachPool(
+  "submit() of arguments of any depth gives the result or NotCloneableError, and the pool goes on",
+  async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    // What can be sent and what can be read differ, as each goes as deep as its stack.
+    for (let depth = 500; depth <= 20_000; depth = Math.ceil(depth * 1.15)) {
+      const outcome = await pool.submit(depthOf, nest(depth)).result().catch((error) => error);
+      if (outcome !== depth) assertInstanceOf(outcome, NotCloneableError);
+    }
+    assertEquals(await pool.submit(depthOf, nest(3)), 3);
+    const { workersCrashed, completed, failed, submitted } = pool.statistics();
+    assertEquals([workersCrashed, completed + failed], [0, submitted]);
+  },
+);
+
+forEachPool(
+  "submit() of results of any depth gives the result or NotCloneableError, and the pool goes on",
+  async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    for (let depth = 500; depth <= 20_000; depth = Math.ceil(depth * 1.15)) {
+      const outcome = await pool.submit(nest, depth).result().catch((error) => error);
+      if (!(outcome instanceof NotCloneableError)) assertEquals(depthOf(outcome), depth);
+    }
+    assertEquals(pool.statistics().workersCrashed, 0);
+  },
+);
+
+forEachPool("submit() of an argument that is too deep fails no call that travels with it", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  await makeQuick(depthOf, () => pool.submit(depthOf, nest(2)));
+  for (const deep of [2800, 3200, 3600]) {
+    const depths = [1, 2, deep, 3, 4, deep, 5];
+    const outcomes = await Promise.all(
+      depths.map((depth) => pool.submit(depthOf, nest(depth)).result().catch((error) => error)),
+    );
+    for (const [n, outcome] of outcomes.entries()) {
+      if (depths[n]! < 100 || outcome === depths[n]) assertEquals(outcome, depths[n]);
+      else assertInstanceOf(outcome, NotCloneableError);
+    }
+  }
+});
+
+forEachPool("initargs that are too deep break the pool with an error that says so", async (kind) => {
+  for (const depth of [2800, 3200, 3600]) {
+    const make = () => kind.create({ maxWorkers: 1, initializer: depthOf as () => unknown, initargs: [nest(depth)] });
+    let pool: PoolExecutor;
+    try {
+      pool = make();
+    } catch (error) {
+      assertInstanceOf(error, NotCloneableError);
+      continue;
+    }
+    const outcome = await pool.submit(depthOf, nest(1)).result().catch((error) => error);
+    if (outcome !== 1) {
+      assertInstanceOf(outcome, kind.Broken);
+      assertStringIncludes(outcome.message, "too deep");
+    }
+    await pool.shutdown();
+  }
+});
