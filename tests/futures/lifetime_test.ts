@@ -113,7 +113,7 @@ for (const kind of ["thread", "process"]) {
 Deno.test("ProcessPoolExecutor() does not wait for the programs that a dead task has left behind", async () => {
   const { code, signal, stdout } = await runScript("grandchild.ts");
   const pids = pidsIn(stdout);
-  for (const pid of pids) Deno.kill(pid, "SIGKILL");
+  for (const pid of pids) await new Deno.Command("kill", { args: ["-9", `${pid}`], stderr: "null" }).output();
   assertEquals(pids.length, 2);
   assertEquals([code, signal], [0, null]);
   assertEquals(stdout.replaceAll(/^pid .*\n/gm, ""), "WorkerCrashedError\nTimeoutError\n1\ndown\n");
