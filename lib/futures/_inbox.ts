@@ -40,7 +40,7 @@ export function makePatience(POLL: number): Patience {
   return {
     has: () => POLL > 0 && --pause < 0,
     learn(found) {
-      vain = found ? Math.max(0, vain - 0.25) : Math.min(vain + 1, 7);
+      vain = found ? Math.max(0, vain - 0.25) : Math.min(vain + 1, 4);
       pause = 2 ** vain - 1;
     },
   };
