@@ -23,8 +23,9 @@ import {
   slotWord,
   type ToWorker,
 } from "./_protocol.ts";
-import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
-import { packetWriter, processBootProgram, processMainProgram, processTaskProgram } from "./_worker_program.ts";
+import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
+import { moduleUrl, programSource } from "./_worker_program.ts";
+import { packetWriter, processBootProgram, processMainProgram, processTaskProgram } from "./_process_program.ts";
 
 const STDERR_KEPT = 4096;
 /** How much of a child's stdout is read at a time: what a pipe holds. */

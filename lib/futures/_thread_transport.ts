@@ -19,8 +19,9 @@ import {
   type ToWorker,
   valueOf,
 } from "./_protocol.ts";
-import { definitionOf, moduleUrl, programSource, type Transport, type TransportEvents } from "./_transport.ts";
-import { threadProgram } from "./_worker_program.ts";
+import { threadProgram } from "./_thread_program.ts";
+import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
+import { moduleUrl, programSource } from "./_worker_program.ts";
 
 let programUrl: string | undefined;
 

@@ -4,27 +4,9 @@
  * @module
  */
 
-import { encodeError } from "./_error_codec.ts";
-import { findUncloneable } from "./_cloneable.ts";
-import { makeCodec } from "./_codec.ts";
 import type { WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { makeInbox, makePatience, POLL } from "./_inbox.ts";
-import {
-  type Call,
-  type Definition,
-  FrameKind,
-  HEADER,
-  layOutSlots,
-  Mail,
-  SLOT_ARGS,
-  SLOTS,
-  SlotState,
-  slotWord,
-  stateOf,
-  valueOf,
-} from "./_protocol.ts";
-import { packetWriter, takeChannel, taskRunner } from "./_worker_program.ts";
+import type { Call, Definition } from "./_protocol.ts";
 
 /**
  * How a worker reports. None of these is called from within a call of a {@linkcode Transport}'s methods. They throw if
@@ -119,38 +101,4 @@ export function definitionOf(ref: FunctionRef): Definition {
   return origin.kind === "module"
     ? [ref.id, ref.name, origin.url, origin.key, origin.registered]
     : [ref.id, ref.name, null, origin.source, false];
-}
-
-/** The parts of a worker's program, as source. */
-const PARTS = `{
-  importUrl: (url) => import(url),
-  SLOTS: ${SLOTS},
-  SLOT_ARGS: ${SLOT_ARGS},
-  SlotState: ${JSON.stringify(SlotState)},
-  HEADER: ${HEADER},
-  FrameKind: ${JSON.stringify(FrameKind)},
-  Mail: ${JSON.stringify(Mail)},
-  encodeError: ${encodeError},
-  findUncloneable: ${findUncloneable},
-  layOutSlots: ${layOutSlots},
-  slotWord: ${slotWord},
-  stateOf: ${stateOf},
-  valueOf: ${valueOf},
-  POLL: ${POLL},
-  makeInbox: ${makeInbox},
-  makePatience: ${makePatience},
-  makeCodec: ${makeCodec},
-  taskRunner: ${taskRunner},
-  packetWriter: ${packetWriter},
-  takeChannel: ${takeChannel},
-}`;
-
-/** The source of the program that calls `main` with the parts, then with `more` (source, too). */
-export function programSource(main: { toString(): string }, ...more: string[]): string {
-  return `(${main})(${[PARTS, ...more].join(", ")});\n//# sourceURL=skein:worker\n`;
-}
-
-/** The URL of a module with this source. */
-export function moduleUrl(source: string): string {
-  return `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`;
 }

@@ -71,6 +71,9 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> ext
  *
  * `signal` and `timeout` kill a running call within milliseconds, whatever it does.
  *
+ * Tasks that run in one process after each other share its globals: a hostile one can tamper with those after it, and with
+ * what they return. Give the tasks of strangers a process of their own each: `maxTasksPerWorker: 1`.
+ *
  * A pool that is not shut down does not keep the program alive once its work is done.
  *
  * Where it differs from CPython's: a process that dies is replaced and fails only the call that it ran; a call that a

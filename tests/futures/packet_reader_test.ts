@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { PacketReader } from "../../lib/futures/_packet_reader.ts";
-import { packetWriter } from "../../lib/futures/_worker_program.ts";
+import { packetWriter } from "../../lib/futures/_process_program.ts";
 
 const KEY = Uint8Array.of(7, 1, 7, 1, 7, 7, 2, 9, 7, 1, 7, 1, 7, 7, 2, 8);
 

@@ -1,0 +1,350 @@
+/**
+ * The programs of a child process: of its main thread, and of the thread that runs the tasks. They are sent as their
+ * source text: see {@linkcode Parts}.
+ * @module
+ */
+
+import type { V8 } from "./_codec.ts";
+import type { FromWorker, ToWorker } from "./_protocol.ts";
+import type { Parts } from "./_worker_program.ts";
+
+/**
+ * Writes messages to the stdout of a child in packets, each a single small write, which a pipe never mixes with
+ * another: so several threads may write, and what a task prints itself goes between the packets. A packet is the key, a
+ * channel, a flag for the last one of a message, the length of its part in 16 bits, the part, and a newline.
+ */
+export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8Array) => void {
+  // What a pipe takes in one piece.
+  const PACKET = Deno.build.os === "linux" ? 4096 : 512;
+  const writeSync = Deno.stdout.writeSync.bind(Deno.stdout); // a task may replace it, and is not to see the key
+  const header = key.length + 4;
+  const room = PACKET - header - 1;
+  const NEWLINE = 0x0a;
+  const packet = new Uint8Array(PACKET);
+  packet.set(key);
+  packet[key.length] = channel;
+  return (payload) => {
+    let offset = 0;
+    do {
+      const length = Math.min(payload.length - offset, room);
+      packet[key.length + 1] = offset + length === payload.length ? 1 : 0;
+      packet[key.length + 2] = length & 0xff;
+      packet[key.length + 3] = length >> 8;
+      packet.set(length === payload.length ? payload : payload.subarray(offset, offset + length), header);
+      // Deno writes to stdout up to the last newline at once, and what is behind it in a second piece.
+      const end = header + length;
+      packet[end] = NEWLINE;
+      for (let written = 0; written <= end;) written += writeSync(packet.subarray(written, end + 1));
+      offset += length;
+    } while (offset < payload.length);
+  };
+}
+
+/**
+ * The program of the thread in a child process that does the work. It writes its results to stdout itself, before it
+ * starts the next call.
+ *
+ * After its last call it waits a little for the next one where it stands: to be woken there takes some microseconds, and
+ * by a message twenty more. What the tasks have left behind (timers, connections) gets its turn after that.
+ */
+export function processTaskProgram(parts: Parts, v8: V8): void {
+  const { SLOTS, SlotState, slotWord, Mail, FrameKind, HEADER } = parts;
+  /** How long it may keep its event loop waiting, in milliseconds. */
+  const PAUSE = 4;
+  let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
+  const codec = parts.makeCodec(v8, parts.findUncloneable);
+  // Stdin is the parent's: to a task, and to programs that it starts, it is at its end.
+  Object.defineProperties(Deno.stdin, {
+    read: { value: () => Promise.resolve(null) },
+    readSync: { value: () => null },
+    readable: { get: () => new Blob().stream() },
+  });
+  // A cache is on the disk.
+  if (Deno.permissions.querySync({ name: "write" }).state !== "granted") {
+    Object.defineProperty(globalThis, "caches", { value: undefined });
+  }
+  Object.defineProperty(Deno, "Command", {
+    value: class Command extends Deno.Command {
+      constructor(command: string | URL, options: Deno.CommandOptions = {}) {
+        const { stdin = "inherit" } = options;
+        super(command, { ...options, stdin: stdin === "inherit" ? "null" : stdin });
+      }
+    },
+  });
+
+  // The first message is the memory and the key, the others are frames, or buffers for the next one.
+  const post = parts.takeChannel((data: Uint8Array<ArrayBuffer> | ArrayBuffer | ProcessMemory) => {
+    if (take !== undefined) return take(data as Uint8Array<ArrayBuffer> | ArrayBuffer);
+    const { memory, mailbox, key } = data as ProcessMemory;
+    const { states } = parts.layOutSlots(memory, SLOTS);
+    const mail = new Int32Array(mailbox, 0, Mail.WORDS);
+    const letter = new Uint8Array(mailbox, 4 * Mail.WORDS);
+    const write = parts.packetWriter(key, 0);
+    /** The number of the last call that was received, and of the last one that is over. */
+    let last = -1;
+    let over = -2;
+    /** How often something was received. */
+    let received = 0;
+    let attached: ArrayBuffer[] = [];
+
+    function report(seq: number, payload: Uint8Array): void {
+      over = seq;
+      // The state first: with its outcome known, the parent may give the slot to another call.
+      Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.SENT));
+      write(payload);
+    }
+    function send(message: FromWorker): void {
+      const payload = codec.encode(message);
+      if (message[0] === "error") return report(message[1], payload);
+      write(payload);
+      // The whole child ends with the code that the task gave.
+      if (message[0] === "exit") post(message[1]);
+    }
+    const run = parts.taskRunner(states, {
+      result: (seq, duration, value) => report(seq, codec.encodeResult(seq, duration, value)),
+      send,
+      findUncloneable: (value) => parts.findUncloneable(value, true),
+      memory: ({ rss }) => rss,
+      permissionHint: " (a task has the permissions of its pool: new ProcessPoolExecutor({ permissions: ... }))",
+    }, parts);
+
+    function open(frames: Uint8Array<ArrayBuffer>): void {
+      received = (received + 1) | 0;
+      const view = new DataView(frames.buffer, frames.byteOffset);
+      for (let at = 0; at < frames.length;) {
+        const end = at + HEADER + view.getUint32(at, true);
+        if (view.getUint8(at + 4) === FrameKind.RUN) {
+          last = view.getFloat64(at + 8, true) + view.getUint16(at + 6, true) - 1;
+        }
+        const message = codec.decode(frames.subarray(at + HEADER, end), attached) as ToWorker;
+        attached = [];
+        run(message);
+        at = end;
+      }
+    }
+    /** Waits for what comes next, unless it comes as a message. `undefined`: nothing has come, and the time is over. */
+    function wait(time: number): Uint8Array<ArrayBuffer> | undefined {
+      // With what it has received: nothing is to overtake a message that is still on its way.
+      const waiting = (received << 2) | Mail.WAITING;
+      Atomics.store(mail, Mail.STATE, waiting);
+      if (Atomics.load(mail, Mail.SENT) === received) Atomics.wait(mail, Mail.STATE, waiting, time);
+      const state = Atomics.compareExchange(mail, Mail.STATE, waiting, Mail.AWAY);
+      if (state === waiting || state === Mail.AWAY) return undefined;
+      Atomics.wait(mail, Mail.STATE, Mail.TAKEN);
+      const frames = letter.slice(0, mail[Mail.LENGTH]);
+      Atomics.store(mail, Mail.STATE, Mail.AWAY);
+      return frames as Uint8Array<ArrayBuffer>;
+    }
+    take = (frames) => {
+      if (frames instanceof ArrayBuffer) {
+        received = (received + 1) | 0;
+        attached.push(frames);
+        return;
+      }
+      const until = performance.now() + PAUSE;
+      let next: Uint8Array<ArrayBuffer> | undefined = frames;
+      while (next !== undefined) {
+        open(next);
+        const time = until - performance.now();
+        next = over === last && time > 0 ? wait(time) : undefined;
+      }
+    };
+  });
+}
+
+/** What the threads of a child share. */
+interface ProcessMemory {
+  readonly memory: SharedArrayBuffer;
+  readonly mailbox: SharedArrayBuffer;
+  readonly key: Uint8Array;
+}
+
+/**
+ * What a child is started with: it reads the program of its main thread from its stdin, as Deno takes milliseconds for
+ * the URL of a module that is long.
+ */
+export async function processBootProgram(HEADER: number): Promise<void> {
+  function read(length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) at += Deno.stdin.readSync(bytes.subarray(at)) ?? Deno.exit(0);
+    return bytes;
+  }
+  const length = new DataView(read(HEADER).buffer).getUint32(0, true);
+  await (0, eval)(new TextDecoder().decode(read(length)));
+}
+
+/**
+ * The program of a child's main thread. It never runs a task, so it is there at once when the parent takes calls back,
+ * closes the pipe, or dies.
+ *
+ * A frame on stdin is a length, a kind, and a body. The first one here is the key and the other thread's program.
+ *
+ * While calls come, it does nothing but wait for the pipe: to be woken by the event loop takes twice as long. When none
+ * has come for a while, the parent tells it to PARK, and it looks after its events again: whether the other thread has
+ * died, which nobody would notice earlier than that anyway.
+ */
+export async function processMainProgram(
+  SLOTS: number,
+  SlotState: Parts["SlotState"],
+  layOutSlots: Parts["layOutSlots"],
+  slotWord: Parts["slotWord"],
+  packetWriter: Parts["packetWriter"],
+  SHARED_BYTES: number,
+  FrameKind: Parts["FrameKind"],
+  HEADER: number,
+  Mail: Parts["Mail"],
+  taskUrl: string,
+): Promise<void> {
+  const KEY_LENGTH = 16;
+  // One read takes in many small frames; a large one is read to where it stays.
+  const buffer = new Uint8Array(65536);
+  const view = new DataView(buffer.buffer);
+  let start = 0;
+  let end = 0;
+  let parked = false;
+  /** How many frames have come; the boot program has taken one. */
+  let frames = 1;
+
+  async function readInto(target: Uint8Array): Promise<number> {
+    while (true) {
+      try {
+        const count = parked ? await Deno.stdin.read(target) : Deno.stdin.readSync(target);
+        // The parent closed the pipe, or is dead. A task that is still running ends here, too.
+        return count ?? Deno.exit(0);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.Interrupted)) throw error; // a signal that somebody handles
+      }
+    }
+  }
+  /** How long the next frame is, which is at `at`, or at least how much of it is to be known first. */
+  function frameLength(at: number): number {
+    if (end - at < HEADER) return HEADER;
+    if (view.getUint8(at + 5) !== (frames & 0xff)) {
+      console.error("A task, or a program that it has started, has read from the stdin of its worker");
+      Deno.exit(1);
+    }
+    return HEADER + view.getUint32(at, true);
+  }
+  /** Reads until the frame at `start` is there. Gives it back if it does not fit, or the buffer that it is. */
+  async function readFrame(): Promise<Uint8Array<ArrayBuffer> | ArrayBuffer | undefined> {
+    while (end - start < frameLength(start)) {
+      const length = frameLength(start);
+      buffer.copyWithin(0, start, end);
+      end -= start;
+      start = 0;
+      if (length > buffer.length) {
+        const isAttached = view.getUint8(4) === FrameKind.ATTACH;
+        const skip = isAttached ? HEADER : 0;
+        const frame = new Uint8Array(length - skip);
+        frame.set(buffer.subarray(skip, end));
+        // The rest is on its way; it comes in many pieces.
+        const wasParked = parked;
+        parked = false;
+        for (let at = end - skip; at < frame.length;) at += await readInto(frame.subarray(at));
+        parked = wasParked;
+        end = 0;
+        frames++;
+        return isAttached ? frame.buffer : frame;
+      }
+      end += await readInto(buffer.subarray(end));
+    }
+    return undefined;
+  }
+
+  const large = await readFrame() as Uint8Array<ArrayBuffer> | undefined;
+  const program = large ?? buffer.slice(0, frameLength(0));
+  if (large === undefined) {
+    start = program.length;
+    frames++;
+  }
+  const key = program.slice(HEADER, HEADER + KEY_LENGTH);
+  const memory = new SharedArrayBuffer(SHARED_BYTES);
+  const { states } = layOutSlots(memory, SLOTS);
+  const mailbox = new SharedArrayBuffer(4 * Mail.WORDS + Mail.BYTES);
+  const mail = new Int32Array(mailbox, 0, Mail.WORDS);
+  const letter = new Uint8Array(mailbox, 4 * Mail.WORDS);
+  const seqs = new Float64Array(SLOTS);
+  const write = packetWriter(key, 1);
+
+  // Ctrl-C is for the program: that ends its children, or lets them finish.
+  Deno.addSignalListener("SIGINT", () => {});
+  const worker = new Worker(taskUrl, { type: "module" });
+  parked = true;
+  worker.onmessage = (event: MessageEvent<number | null>) => Deno.exit(event.data ?? 0);
+  worker.onerror = (event) => {
+    event.preventDefault(); // Deno has printed it
+    Deno.exit(1);
+  };
+  worker.postMessage(new TextDecoder().decode(program.subarray(HEADER + KEY_LENGTH)));
+  worker.postMessage({ memory, mailbox, key } satisfies ProcessMemory);
+
+  /** Takes note of the calls in a frame. */
+  function announce(frame: DataView, at: number): void {
+    const first = frame.getFloat64(at + 8, true);
+    for (let seq = first; seq < first + frame.getUint16(at + 6, true); seq++) {
+      seqs[seq % SLOTS] = seq;
+      Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
+    }
+    parked = false;
+  }
+  /** Hands frames to the other thread: to where it waits, or as a message. */
+  function forward(frames: Uint8Array<ArrayBuffer> | ArrayBuffer): void {
+    if (frames.byteLength === 0) return;
+    // First, so that it does not begin to wait now.
+    const waiting = (Atomics.add(mail, Mail.SENT, 1) << 2) | Mail.WAITING;
+    const fits = !(frames instanceof ArrayBuffer) && frames.length <= Mail.BYTES;
+    const waits = Atomics.compareExchange(mail, Mail.STATE, waiting, fits ? Mail.TAKEN : Mail.AWAY) === waiting;
+    if (!waits || !fits) {
+      if (waits) Atomics.notify(mail, Mail.STATE);
+      if (frames instanceof ArrayBuffer) return worker.postMessage(frames, [frames]);
+      const message = frames.buffer === buffer.buffer ? frames.slice() : frames;
+      return worker.postMessage(message, [message.buffer]);
+    }
+    letter.set(frames);
+    mail[Mail.LENGTH] = frames.length;
+    Atomics.store(mail, Mail.STATE, Mail.DELIVERED);
+    Atomics.notify(mail, Mail.STATE);
+  }
+  function takeBack(): void {
+    const returned: number[] = [];
+    // The newest first: the other thread goes on meanwhile, and all that it can still start comes before what is taken
+    // back.
+    for (const seq of seqs.toSorted().reverse()) {
+      const handed = slotWord(seq, SLOTS, SlotState.HANDED);
+      const revoked = slotWord(seq, SLOTS, SlotState.REVOKED);
+      if (Atomics.compareExchange(states, seq % SLOTS, handed, revoked) === handed) returned.unshift(seq);
+    }
+    const running = seqs.find((seq) => Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.RUNNING)) ??
+      null;
+    write(new TextEncoder().encode(JSON.stringify({ running, returned })));
+  }
+
+  while (true) {
+    const large = await readFrame();
+    if (large !== undefined) {
+      if (large instanceof Uint8Array) {
+        const frame = new DataView(large.buffer);
+        if (frame.getUint8(4) === FrameKind.RUN) announce(frame, 0);
+      }
+      forward(large);
+      continue;
+    }
+    // All that is there goes on in one piece.
+    let at = start;
+    while (end - at >= frameLength(at)) {
+      const length = frameLength(at);
+      const kind = view.getUint8(at + 4);
+      if (kind === FrameKind.RUN) announce(view, at);
+      else if (kind !== FrameKind.FORWARD) {
+        forward(buffer.subarray(start, at));
+        start = at + length;
+        if (kind === FrameKind.TAKE_BACK) takeBack();
+        else parked = true;
+      }
+      at += length;
+      frames++;
+    }
+    forward(buffer.subarray(start, at));
+    start = at;
+  }
+}

@@ -1,0 +1,30 @@
+/** What a worker has of its global scope; the compiler knows that of a main thread only. */
+interface WorkerScope {
+  addEventListener(type: "message" | "messageerror", listener: (event: MessageEvent) => void): void;
+  postMessage: (message: unknown) => void;
+}
+
+/**
+ * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none, and one
+ * that posts some is told that nobody listens: code that was written for a worker of its own must not get in the way.
+ * `onError` is told of a message that cannot be read. Part of the worker's program.
+ */
+export function takeChannel(
+  listener: (data: never) => void,
+  onError: () => void = () => {},
+): (message: unknown) => void {
+  const scope = self as unknown as WorkerScope;
+  const post = scope.postMessage.bind(self);
+  scope.postMessage = () => {
+    throw new TypeError("Cannot post a message from a task: nobody listens; return the value instead");
+  };
+  scope.addEventListener("message", (event) => {
+    event.stopImmediatePropagation();
+    listener(event.data as never);
+  });
+  scope.addEventListener("messageerror", (event) => {
+    event.stopImmediatePropagation();
+    onError();
+  });
+  return post;
+}
