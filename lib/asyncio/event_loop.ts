@@ -32,6 +32,9 @@ import { wrapCall, wrapFuture } from "./wrap_future.ts";
  */
 const SLICE = 2;
 
+/** The same where code of the loop is known to wait for the host: that goes on after one or two turns of it. */
+const SLICE_IN_FLIGHT = 1;
+
 /** After how many callbacks the time is looked at: often enough for the slice, seldom enough not to be felt. */
 const STEPS_PER_LOOK = 64;
 
@@ -1057,7 +1060,7 @@ export class EventLoop implements Disposable {
 
   readonly #turnAfterHost = (): void => {
     this.#now = this.#clock.time();
-    this.#sliceEnd = performance.now() + SLICE;
+    this.#sliceEnd = performance.now() + (this.#inFlight() > 0 ? SLICE_IN_FLIGHT : SLICE);
     this.#steps = 0;
     this.#turn();
   };
