@@ -233,7 +233,8 @@ export function growthReport(header: Header, results: readonly ScaleResult[]): R
     lines,
     "![All curves](./scale.svg)",
     `The exponent is that of a fit through the sizes from a thousandth of the largest on: 1 is in step with the size, and n
-log n shows as 1.1 or so. Below 1, constant costs are a part of it.`,
+log n shows as 1.1 or so. Below 1, constant costs are a part of it. Native promises are there for comparison: what they
+grow by beyond that is memory that no cache holds, and garbage collection of what lives on.`,
   ].join("\n\n") + "\n";
   return {
     text: `${head(header, ["deno"])}\n\n${lines}`,

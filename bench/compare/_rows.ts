@@ -112,7 +112,7 @@ export const rows: readonly Row[] = [
   loop("hour", "sleeps on the virtual clock, 10,000 tasks", { row: "hour", n: 600_000 }, { fixed: true }),
 ];
 
-/** How a figure grows: Skein alone. */
+/** How a figure grows: of Skein, and of native promises for comparison. */
 export interface Scale {
   readonly id: string;
   readonly name: string;
@@ -186,6 +186,20 @@ const burst = (kind: "threads" | "processes"): Scale =>
 export const scales: readonly Scale[] = [
   tasks("switch", "5 switches of each task", (size) => ({ row: "switch", n: 5 * size, tasks: size })),
   tasks("gather", "gather", (size) => ({ row: "gather", n: size, tasks: size })),
+  // What the machine itself takes for more: memory that is in no cache, and garbage collection.
+  tasks(
+    "native-switch",
+    "for comparison: 5 switches of each native promise",
+    (size) => ({ row: "switch", n: 5 * size, tasks: size }),
+    {
+      of: "promises",
+      contestant: "native",
+    },
+  ),
+  tasks("native-gather", "for comparison: Promise.all", (size) => ({ row: "gather", n: size, tasks: size }), {
+    of: "promises",
+    contestant: "native",
+  }),
   tasks("timers", "timers, half of them cancelled", (size) => ({ row: "timers", n: size, span: size / 10_000 }), {
     of: "timers",
   }),

@@ -9,19 +9,35 @@ const SOMETHING = new Uint8Array(16 * 1024);
 /** More turns of the microtask queue than the result of an operation takes that was there at once. */
 const DRAINED_AFTER = 8;
 
-/** How often an operation is tried again whose result was there at once. */
-const TRIES = 4;
+/** More immediates than the host runs between two looks at its I/O. */
+const IMMEDIATES = 128;
 
 /**
  * Calls `callback` after the host's event loop has gone round: its I/O, timers and signals have been served.
  *
- * The host's immediates are no such turn: it runs a hundred of them between two looks at its I/O. A timer of 0 ms is
- * one, and costs a wait of up to two milliseconds in which nothing runs. The result of an operation on another thread
- * takes a tenth of one, needs no permission, and the host looks at all the rest on the way; unless the other thread was
- * so quick that the result is there at once, within the same run of the microtask queue.
+ * An immediate is no such turn: the host runs a hundred of them between two looks at its I/O. A timer of 0 ms is one,
+ * and costs a wait of up to two milliseconds in which nothing runs. The result of an operation on another thread takes a
+ * tenth of one, needs no permission, and the host looks at all the rest on the way; unless the other thread was so quick
+ * that the result is there at once, within the same run of the microtask queue. On some machines it nearly always is,
+ * as the other thread runs in the place of this one. More than a hundred immediates take no longer, then.
  */
 export function afterHostTurn(callback: () => void): void {
-  attempt(callback, TRIES);
+  let drained = false;
+  countDown(DRAINED_AFTER, () => {
+    drained = true;
+  });
+  crypto.subtle.digest("SHA-1", SOMETHING).then(() => {
+    if (drained) callback();
+    else afterImmediates(callback);
+  });
+}
+
+/** Calls `callback` after so many immediates that the host has looked at its I/O. */
+export function afterImmediates(callback: () => void, count: number = IMMEDIATES): void {
+  setImmediate(() => {
+    if (count > 1) afterImmediates(callback, count - 1);
+    else callback();
+  });
 }
 
 /**
@@ -32,18 +48,6 @@ export function afterHostTurn(callback: () => void): void {
 export function afterMicrotasks(callback: () => void): () => void {
   const immediate = setImmediate(callback);
   return () => clearImmediate(immediate);
-}
-
-function attempt(callback: () => void, tries: number): void {
-  let drained = false;
-  countDown(DRAINED_AFTER, () => {
-    drained = true;
-  });
-  crypto.subtle.digest("SHA-1", SOMETHING).then(() => {
-    if (drained) callback();
-    else if (tries > 0) attempt(callback, tries - 1);
-    else setTimeout(callback, 0);
-  });
 }
 
 function countDown(microtasks: number, callback: () => void): void {

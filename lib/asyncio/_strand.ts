@@ -2,7 +2,7 @@ import { Call } from "./_call.ts";
 import { current } from "./_current.ts";
 import type { NativeCall } from "./_native_call.ts";
 import { type CancelRequest, reaches, type Region, StrandQuery } from "./_cancellation.ts";
-import { onBehalfOf } from "./cancel_origin.ts";
+import { cancelFor } from "./cancel_origin.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { Runnable } from "./_ready_queue.ts";
@@ -103,8 +103,13 @@ export function runStrand(strand: Strand): void {
     else startStrand(strand);
     return;
   }
-  // The value is not passed in: who waits reads it from what it waited for.
+  // The value is not passed in: who waits reads it from what it waited for. So it does an error, where that is all there
+  // is to throw: V8 takes less than half as long for what throws by itself as for what is thrown in.
   const throws = waiter._throws();
+  if (throws && !strand._task._alert && waiter instanceof Future) {
+    advance(strand, false, undefined, null);
+    return;
+  }
   const error = throws ? waiter._takeError() : undefined;
   // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits, not
   // before.
@@ -122,7 +127,7 @@ export function startStrand(strand: Strand): void {
 export function cancelStrand(strand: Strand, request: CancelRequest): boolean {
   const waiter = strand._waiter;
   if (waiter === null || !reaches(request, strand._region)) return false;
-  return onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+  return cancelFor(request.origin, waiter, request.message, request);
 }
 
 /** Cancels it as nobody waits for it any more, also if what it waits for is done. Code in a shield is left to go on. */
@@ -131,7 +136,7 @@ export function leaveStrand(strand: Strand, request: CancelRequest): void {
   if (!reaches(request, strand._region)) return;
   const accepted = isNativeCall(waiter)
     ? waiter._leave(request)
-    : waiter !== null && onBehalfOf(request.origin, () => waiter.cancel(request.message, request));
+    : waiter !== null && cancelFor(request.origin, waiter, request.message, request);
   if (!accepted) strand._waiter = failed(request.origin._error(request.message));
 }
 

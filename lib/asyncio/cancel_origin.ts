@@ -3,6 +3,7 @@
  * @module
  */
 
+import type { CancelRequest } from "./_cancellation.ts";
 import { currentFrame } from "./_current.ts";
 import { type CancelledError, cancelledError } from "./exceptions.ts";
 import type { Task } from "./task.ts";
@@ -113,15 +114,21 @@ let passedOn: CancelOrigin | null = null;
 let recent: CancelOrigin | null = null;
 
 /**
- * Calls `cancel`; all that is cancelled by that has the origin given.
+ * Cancels `target`, which has the origin given then, as has all that is cancelled by that. No function is called to do
+ * so, as one would be made for each of thousands of tasks.
  *
  * @internal
  */
-export function onBehalfOf<R>(origin: CancelOrigin | null, cancel: () => R): R {
+export function cancelFor(
+  origin: CancelOrigin | null,
+  target: { cancel(message?: unknown, request?: CancelRequest): boolean },
+  message?: unknown,
+  request?: CancelRequest,
+): boolean {
   const before = passedOn;
   passedOn = origin ?? before;
   try {
-    return cancel();
+    return target.cancel(message, request);
   } finally {
     passedOn = before;
   }

@@ -32,8 +32,16 @@ import { wrapCall, wrapFuture } from "./wrap_future.ts";
  */
 const SLICE = 2;
 
-/** After how many callbacks the time is looked at: often enough for the slice, seldom enough not to be felt. */
-const STEPS_PER_LOOK = 64;
+/** The same where code of the loop is known to wait for the host: that goes on after one or two turns of it. */
+const SLICE_IN_FLIGHT = 1;
+
+/**
+ * After how many callbacks the time is looked at, at the least and at the most: often enough for the slice, seldom enough
+ * not to be felt. In between it goes by how long they take.
+ */
+const STEPS_PER_LOOK = { least: 16, most: 256 };
+/** Between two looks, in milliseconds: seldom enough, and too seldom. */
+const LOOK = { after: 0.02, before: 0.1 };
 
 /**
  * After how many iterations at most a waiting timer is compared with the time; it is some microseconds late at most.
@@ -215,7 +223,10 @@ export class EventLoop implements Disposable {
   /** Whether it waits in the middle of an iteration for native code to go on. */
   #paused = false;
   #hops = 0;
+  /** How many callbacks are left to the next look at the time. */
   #steps = 0;
+  #stepsPerLook = STEPS_PER_LOOK.least;
+  #looked = 0;
   #iterations = 0;
   #now = 0;
   #sliceEnd = 0;
@@ -1057,8 +1068,9 @@ export class EventLoop implements Disposable {
 
   readonly #turnAfterHost = (): void => {
     this.#now = this.#clock.time();
-    this.#sliceEnd = performance.now() + SLICE;
-    this.#steps = 0;
+    this.#looked = performance.now();
+    this.#sliceEnd = this.#looked + (this.#inFlight() > 0 ? SLICE_IN_FLIGHT : SLICE);
+    this.#steps = this.#stepsPerLook;
     this.#turn();
   };
 
@@ -1070,7 +1082,7 @@ export class EventLoop implements Disposable {
       for (;;) {
         if (this.#todo === 0 && !this.#beginIteration()) return;
         while (this.#todo > 0) {
-          if (++this.#steps >= STEPS_PER_LOOK && this.#sliceIsOver()) return;
+          if (--this.#steps < 0 && this.#sliceIsOver()) return;
           this.#todo--;
           const item = ready.shift();
           if (debug) this.#runTimed(item);
@@ -1225,8 +1237,13 @@ export class EventLoop implements Disposable {
   }
 
   #sliceIsOver(): boolean {
-    this.#steps = 0;
-    if (performance.now() < this.#sliceEnd) return false;
+    const now = performance.now();
+    const took = now - this.#looked;
+    if (took < LOOK.after) this.#stepsPerLook = Math.min(this.#stepsPerLook * 2, STEPS_PER_LOOK.most);
+    else if (took > LOOK.before) this.#stepsPerLook = Math.max(this.#stepsPerLook >> 1, STEPS_PER_LOOK.least);
+    this.#looked = now;
+    this.#steps = this.#stepsPerLook;
+    if (now < this.#sliceEnd) return false;
     afterHostTurn(this.#turnAfterHost);
     return true;
   }

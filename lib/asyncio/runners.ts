@@ -3,7 +3,7 @@
  * @module
  */
 
-import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
+import { cancelFor, CancelOrigin } from "./cancel_origin.ts";
 import { Context } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { EventLoop, setEventLoop } from "./event_loop.ts";
@@ -117,7 +117,7 @@ export class Runner implements AsyncDisposable {
     const interrupt = (): void => {
       // The program's own handler takes the place of this one.
       if (loop._handlesSignal("SIGINT")) return;
-      if (++interrupts === 1) onBehalfOf(new CancelOrigin("interrupt"), () => task.cancel());
+      if (++interrupts === 1) cancelFor(new CancelOrigin("interrupt"), task);
       else loop.stop();
     };
     Deno.addSignalListener("SIGINT", interrupt);
@@ -160,9 +160,8 @@ export class Runner implements AsyncDisposable {
 async function cancelAllTasks(loop: EventLoop): Promise<void> {
   const tasks = [...loop._tasks()];
   if (tasks.length === 0) return;
-  onBehalfOf(new CancelOrigin("shutdown"), () => {
-    for (const task of tasks) task.cancel();
-  });
+  const origin = new CancelOrigin("shutdown");
+  for (const task of tasks) cancelFor(origin, task);
   await loop.runUntilComplete(gather(tasks, { returnExceptions: true }));
   for (const task of tasks) {
     if (task.cancelled() || !task._throws()) continue;

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { onBehalfOf } from "./cancel_origin.ts";
+import { cancelFor } from "./cancel_origin.ts";
 import type { Awaitable, AwaitedOf } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { Future } from "./future.ts";
@@ -54,7 +54,7 @@ export function shield<A extends Awaitable<unknown>>(
       inner._markRetrieved();
       return;
     }
-    if (inner.cancelled()) onBehalfOf(inner._cancelOrigin ?? null, () => outer.cancel());
+    if (inner.cancelled()) cancelFor(inner._cancelOrigin ?? null, outer);
     else if (inner._throws()) outer.setException(inner._takeError());
     else outer.setResult(inner.result());
   };

@@ -4,7 +4,7 @@
  */
 
 import { CancelRequest, reaches, type Region } from "./_cancellation.ts";
-import { CancelOrigin, onBehalfOf, originHere } from "./cancel_origin.ts";
+import { cancelFor, CancelOrigin, originHere } from "./cancel_origin.ts";
 import { uncalled } from "./_call.ts";
 import { current, currentNative, policy } from "./_current.ts";
 import { Context, inheritedContext } from "./context.ts";
@@ -100,7 +100,11 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _next: Task<unknown> | undefined = undefined;
   #name: string | number;
-  #requests: CancelRequest[] | undefined = undefined;
+  /**
+   * What it was asked for. The origin alone stands for a single request for the whole task that needs nothing any more but
+   * to be counted: that is all that most tasks are ever asked for, thousands at once.
+   */
+  #requests: CancelRequest[] | CancelOrigin | undefined = undefined;
   #coroutine: Awaitable<T> | undefined;
   /** The signals that code in the task has asked for, by the regions of that code. */
   #signals: Map<Region | null, SignalSource> | undefined = undefined;
@@ -187,7 +191,19 @@ export class Task<T> extends Future<T> {
   override cancel(message?: unknown): boolean {
     this._markRetrieved();
     if (this.done()) return false;
-    this._request(new CancelRequest(null, message, originHere()));
+    const origin = originHere();
+    const waiter = this._waiter;
+    const isFirst = this.#requests === undefined && this.#signals === undefined;
+    if (!isFirst || this._region !== null || !(waiter instanceof Future)) {
+      this._request(new CancelRequest(null, message, origin));
+      return true;
+    }
+    this.#requests = origin;
+    if (!cancelFor(origin, waiter, message)) {
+      const request = this.#all()[0]!;
+      request.message = message;
+      this.#take(request, this as Task<unknown>, false);
+    }
     return true;
   }
 
@@ -203,7 +219,7 @@ export class Task<T> extends Future<T> {
    * @returns How many are left.
    */
   uncancel(): number {
-    const last = this.#requests?.findLast((request) => !request.lasting);
+    const last = this.#all().findLast((request) => !request.lasting);
     if (last !== undefined) this.#remove(last);
     return this.cancelling();
   }
@@ -347,8 +363,12 @@ export class Task<T> extends Future<T> {
     if (this.done()) return;
     // An array that grows takes room for 17 at once.
     if (this.#requests === undefined) this.#requests = [request];
-    else this.#requests.push(request);
-    const accepted = cancelStrand(strand, request);
+    else this.#all().push(request);
+    this.#take(request, strand, cancelStrand(strand, request));
+  }
+
+  /** Takes note of whether what `strand` waits for has accepted a request. */
+  #take(request: CancelRequest, strand: Strand, accepted: boolean): void {
     if (!accepted && !request.lasting) {
       request.pending = true;
       this._cancelMessage = request.message;
@@ -365,7 +385,7 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _withdraw(request: CancelRequest): void {
-    if (this.#requests?.includes(request)) this.#remove(request);
+    if (this.#all().includes(request)) this.#remove(request);
     else if (!request.lasting) this.uncancel();
   }
 
@@ -375,7 +395,7 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _renew(strand: Strand): void {
-    const last = this.#requests?.findLast((request) => !request.lasting && reaches(request, strand._region));
+    const last = this.#all().findLast((request) => !request.lasting && reaches(request, strand._region));
     if (last === undefined) return;
     this.#remove(last);
     this._request(new CancelRequest(last.level, undefined, last.origin), strand);
@@ -430,25 +450,31 @@ export class Task<T> extends Future<T> {
    */
   _accept(place: Region | null): void {
     if (this.#requests === undefined) return;
-    for (const request of this.#requests) if (reaches(request, place)) request.pending = false;
+    for (const request of this.#all()) if (reaches(request, place)) request.pending = false;
     this.#updateAlert();
   }
 
   #due(place: Region | null, lasting: boolean): CancelRequest | undefined {
-    const requests = this.#requests;
-    return requests?.findLast((request) => request.pending && reaches(request, place)) ??
-      (lasting ? requests?.find((request) => request.lasting && reaches(request, place)) : undefined);
+    const requests = this.#all();
+    return requests.findLast((request) => request.pending && reaches(request, place)) ??
+      (lasting ? requests.find((request) => request.lasting && reaches(request, place)) : undefined);
   }
 
   #count(counts: (request: CancelRequest) => boolean): number {
     let sum = 0;
-    for (const request of this.#requests ?? []) if (counts(request)) sum += request.count;
+    for (const request of this.#all()) if (counts(request)) sum += request.count;
     return sum;
+  }
+
+  /** The requests as objects. */
+  #all(): CancelRequest[] {
+    if (this.#requests instanceof CancelOrigin) this.#requests = [new CancelRequest(null, undefined, this.#requests)];
+    return this.#requests ?? [];
   }
 
   /** Has one request for the whole task stand for the earlier ones, so that a task can be cancelled for ever. */
   #join(): void {
-    const requests = this.#requests!;
+    const requests = this.#all();
     let pending: CancelRequest | undefined;
     let thrown: CancelRequest | undefined;
     for (let i = requests.length - 1; i >= 0; i--) {
@@ -464,7 +490,7 @@ export class Task<T> extends Future<T> {
   }
 
   #remove(request: CancelRequest): void {
-    const requests = this.#requests!;
+    const requests = this.#all();
     if (request.count > 1) {
       request.count--;
       return;
@@ -517,7 +543,7 @@ export class Task<T> extends Future<T> {
   }
 
   #updateAlert(): void {
-    const requests = this.#requests!;
+    const requests = this.#all();
     if (requests.length > 1) this.#join();
     this._alert = requests.some((request) => request.pending || request.lasting);
   }
@@ -565,7 +591,7 @@ export class Task<T> extends Future<T> {
 
   #follow(signal: AbortSignal): void {
     const cancel = (): void => {
-      onBehalfOf(new CancelOrigin("signal", null, signal), () => this.cancel(signal.reason));
+      cancelFor(new CancelOrigin("signal", null, signal), this, signal.reason);
     };
     if (signal.aborted) {
       cancel();

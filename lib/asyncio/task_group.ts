@@ -4,7 +4,7 @@
  */
 
 import { CancelRequest, enterRegion, leaveRegion, patiently, type Region, strandHere } from "./_cancellation.ts";
-import { CancelOrigin, onBehalfOf } from "./cancel_origin.ts";
+import { cancelFor, CancelOrigin } from "./cancel_origin.ts";
 import {
   type Awaitable,
   type AwaitedOf,
@@ -74,7 +74,7 @@ export class TaskGroup {
     this.#tasks.add(task as Task<unknown>);
     task.addDoneCallback(this.#taskDone as (task: unknown) => void);
     // The first step of an eager task may have ended the group.
-    if (this.#aborting && !task.done()) onBehalfOf(this.#origin(), () => task.cancel());
+    if (this.#aborting && !task.done()) cancelFor(this.#origin(), task);
     return task;
   }
 
@@ -184,9 +184,8 @@ export class TaskGroup {
 
   #abort(): void {
     this.#aborting = true;
-    onBehalfOf(this.#origin(), () => {
-      for (const task of this.#tasks) if (!task.done()) task.cancel();
-    });
+    const origin = this.#origin();
+    for (const task of this.#tasks) if (!task.done()) cancelFor(origin, task);
   }
 
   #cancelParent(parent: Task<unknown>): void {

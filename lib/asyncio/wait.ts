@@ -63,7 +63,7 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
   const stops: (() => void)[] = [];
   for (const future of futures) {
     if (future instanceof CallFuture) stops.push(onCallDone(future, loop, () => oneDone(future)));
-    else future.addDoneCallback(oneDone);
+    else future._whenDone(oneDone);
   }
   try {
     yield* waiter;
