@@ -337,11 +337,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   function pump(): void {
     waiting = false;
     startedAt = performance.now();
-    if (position === calls.length) {
-      calls = [];
-      position = 0;
-      takeCalls();
-    }
+    if (position === calls.length) takeCalls();
     while (position < calls.length) {
       const seq = calls[position] as number;
       const entry = calls[position + 1] as Entry;
@@ -392,6 +388,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     }
     current = -1;
     context = NO_CONTEXT;
+    // Now, so that no arguments are held while nothing comes.
+    calls = [];
+    position = 0;
     inbox?.wait(pump);
   }
 
