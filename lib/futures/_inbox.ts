@@ -32,11 +32,11 @@ export interface Patience {
 
 /**
  * A {@linkcode Patience} that wears out when nothing is found: to look in vain costs some times what is won otherwise,
- * and where the other side waits for this processor, all looks are in vain. Part of the worker's program.
+ * and where the other side waits for this processor, all looks are in vain. `pause` is how many waits are let pass first.
+ * Part of the worker's program.
  */
-export function makePatience(POLL: number): Patience {
+export function makePatience(POLL: number, pause = 0): Patience {
   let vain = 0;
-  let pause = 0;
   return {
     has: () => POLL > 0 && --pause < 0,
     learn(found) {
@@ -99,14 +99,23 @@ export function makeInbox(
   { parked, sent, states, ids, shapes, args }: SharedSlots,
   { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience }: Parts,
 ): Inbox {
-  const { setImmediate } = globalThis as unknown as { setImmediate: (callback: () => void) => void }; // a task may replace it
+  // Not before it is needed: Deno loads it then, which takes 3 ms and 2 MiB of memory.
+  const FIRST_LOOK = 4;
+  const nextTurn = (callback: () => void): void => {
+    (globalThis as unknown as { setImmediate(callback: () => void): void }).setImmediate(callback);
+  };
   /** The number of the next call. */
   let next = 0;
   let isParked = false;
   let waits = 0;
-  const patience = makePatience(POLL);
+  const patience = makePatience(POLL, FIRST_LOOK);
 
-  const isMore = () => ((Atomics.load(sent, 0) - next) | 0) > 0;
+  const isSent = () => ((Atomics.load(sent, 0) - next) | 0) > 0;
+  /** Whether there is something to take. A call that travels as a message wakes this worker by itself. */
+  const isMore = () => {
+    const slot = next % SLOTS;
+    return isSent() && (ids[slot] !== 0 || Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED));
+  };
 
   function awake(): void {
     if (!isParked) return;
@@ -121,7 +130,7 @@ export function makeInbox(
       next = Math.max(next, seq);
     },
     take(knows, found) {
-      for (; isMore(); next++) {
+      for (; isSent(); next++) {
         const slot = next % SLOTS;
         // Otherwise it was taken back, and the slot may have another call already.
         if (Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED)) continue;
@@ -148,7 +157,7 @@ export function makeInbox(
           awake();
           resume();
         } else if (isParked) return;
-        else if (looks && performance.now() < until) setImmediate(look);
+        else if (looks && performance.now() < until) nextTurn(look);
         else {
           if (looks) patience.learn(false);
           park();
@@ -159,9 +168,9 @@ export function makeInbox(
         // In this order, while the parent stores the call before it looks at the flag: whichever of the two is first,
         // the parent sees the flag or the call is seen here.
         Atomics.store(parked, 0, 1);
-        if (isMore()) setImmediate(look);
+        if (isMore()) nextTurn(look);
       };
-      if (looks || isMore()) setImmediate(look);
+      if (looks || isMore()) nextTurn(look);
       else park();
     },
   };

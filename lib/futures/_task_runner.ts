@@ -105,7 +105,6 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   shared[Symbol.for("@skein/skein.task")] = { checkCancelled, taskSignal, taskContext, reportProgress };
 
   const { exit, memoryUsage } = Deno;
-  const { setTimeout } = globalThis; // a task may replace it
   Object.defineProperty(Deno, "exit", {
     value: (code?: number) => {
       link.send(["exit", code ?? Deno.exitCode]);
@@ -279,7 +278,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       if (done) return false;
       // A generator that only computes lets no message in, and so would not hear that its reader has left.
       if (performance.now() - heardAt > DEAF_FOR) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await new Promise((resolve) => setTimeout(resolve, 0)); // Deno loads that when it is used first
         heardAt = performance.now();
       }
       if (stream.stopped || isAbandoned()) continue;

@@ -23,7 +23,9 @@ import { threadProgram } from "./_thread_program.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
 import { moduleUrl, programSource } from "./_worker_program.ts";
 
-let programUrl: string | undefined;
+/** Deno takes milliseconds for the URL of a module that is long, so the program follows as a message. */
+const bootUrl = moduleUrl(`addEventListener("message", (event) => (0, eval)(event.data), { once: true });`);
+let program: string | undefined;
 
 /**
  * The method by which Deno's own `node:worker_threads` lets go of a Web Worker. It has no public name, so it is looked
@@ -36,6 +38,9 @@ const setRefOfWorker = Object.getOwnPropertySymbols(Worker.prototype)
 
 /** Whether {@linkcode Transport.setRef} works for threads in this version of Deno. */
 export const CAN_UNREF_THREADS: boolean = setRefOfWorker !== undefined;
+
+/** So many calls are as quickly cloned as a worker is woken. */
+const FEW = 4;
 
 /** What a thread is started with. */
 export interface ThreadSettings {
@@ -57,8 +62,8 @@ export class ThreadTransport implements Transport {
   #next = 0;
   #ref = true;
   #ended = false;
-  /** Whether the next call is a stream. */
-  #opensStream = false;
+  /** Whether the next call has to come after a message: its function's definition, or that it is a stream. */
+  #follows = false;
   /** Whether it looks for results, for how long, and whether that pays off. */
   #watching = false;
   #until = 0;
@@ -73,10 +78,10 @@ export class ThreadTransport implements Transport {
     events: TransportEvents,
   ) {
     this.#events = events;
-    programUrl ??= moduleUrl(programSource(threadProgram));
+    program ??= programSource(threadProgram);
     const { permissions, modules, maxMemory } = settings;
     this.#worker = new Worker(
-      programUrl,
+      bootUrl,
       {
         type: "module",
         name,
@@ -89,6 +94,7 @@ export class ThreadTransport implements Transport {
       this.#end({ message: `died of an uncaught error: ${event.message}`, cause: event.error ?? undefined });
     };
     this.#worker.onmessageerror = () => this.#receiveUnreadable();
+    this.#worker.postMessage(program);
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
@@ -101,23 +107,26 @@ export class ThreadTransport implements Transport {
   }
 
   define(ref: FunctionRef): void {
+    this.#follows = true;
     this.#post(["define", definitionOf(ref)]);
   }
 
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const { states, ids, sent, parked } = this.#slots;
     const next = first + calls.length;
-    const inMemory = transfer.length === 0 && !this.#opensStream && writeCalls(this.#slots, first, calls);
+    let asleep = Atomics.load(parked, 0) === 1;
+    // Who sleeps needs a message anyway.
+    const fits = (!asleep || calls.length > FEW) && transfer.length === 0 && !this.#follows;
+    const inMemory = fits && writeCalls(this.#slots, first, calls);
     for (let seq = first; seq < next; seq++) {
       if (!inMemory) ids[seq % SLOTS] = 0;
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     }
-    let asleep = Atomics.load(parked, 0) === 1;
     if (!inMemory) {
       const flat: unknown[] = [];
       for (const [id, given] of calls) flat.push(id, given);
       this.#post(["run", first, flat], transfer);
-      this.#opensStream = false;
+      this.#follows = false;
     }
     this.#next = next;
     Atomics.store(sent, 0, next | 0);
@@ -129,8 +138,7 @@ export class ThreadTransport implements Transport {
   }
 
   openStream(seq: number, credit: number): void {
-    // It has to be there before the call.
-    this.#opensStream = true;
+    this.#follows = true;
     this.#post(["stream", seq, credit]);
   }
 
