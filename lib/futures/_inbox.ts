@@ -107,6 +107,8 @@ export function makeInbox(
   /** The number of the next call. */
   let next = 0;
   let isParked = false;
+  /** Whether the last call came by the memory. While it looks for more of these, messages are late. */
+  let small = false;
   let waits = 0;
   const patience = makePatience(POLL, FIRST_LOOK);
 
@@ -128,6 +130,7 @@ export function makeInbox(
     position: () => next,
     skipTo(seq) {
       next = Math.max(next, seq);
+      small = false;
     },
     take(knows, found) {
       for (; isSent(); next++) {
@@ -141,12 +144,13 @@ export function makeInbox(
         for (let j = 0; j < (shape & 15); j++) {
           values.push(valueOf((shape >> (4 * j + 4)) & 15, args[slot * SLOT_ARGS + j]!, SlotState));
         }
+        small = true;
         found(next, id, values);
       }
     },
     wait(resume) {
       const mine = ++waits;
-      const looks = patience.has();
+      const looks = small && patience.has();
       const until = looks ? performance.now() + POLL : 0;
       // Each look is in a turn of the event loop, which is never kept from messages, timers, and what calls have left
       // behind.

@@ -39,9 +39,6 @@ const setRefOfWorker = Object.getOwnPropertySymbols(Worker.prototype)
 /** Whether {@linkcode Transport.setRef} works for threads in this version of Deno. */
 export const CAN_UNREF_THREADS: boolean = setRefOfWorker !== undefined;
 
-/** So many calls are as quickly cloned as a worker is woken. */
-const FEW = 4;
-
 /** What a thread is started with. */
 export interface ThreadSettings {
   /** As the options of `Worker` have them. */
@@ -68,6 +65,11 @@ export class ThreadTransport implements Transport {
   #watching = false;
   #until = 0;
   readonly #patience = makePatience(POLL);
+  /**
+   * Whether the last call and its result went by the memory. While it looks for those, messages are late: the event loop
+   * runs many immediates before it looks at them.
+   */
+  #small = false;
   /** How long the last call took, in milliseconds. */
   #duration = Infinity;
 
@@ -115,8 +117,7 @@ export class ThreadTransport implements Transport {
     const { states, ids, sent, parked } = this.#slots;
     const next = first + calls.length;
     let asleep = Atomics.load(parked, 0) === 1;
-    // Who sleeps needs a message anyway.
-    const fits = (!asleep || calls.length > FEW) && transfer.length === 0 && !this.#follows;
+    const fits = transfer.length === 0 && !this.#follows;
     const inMemory = fits && writeCalls(this.#slots, first, calls);
     for (let seq = first; seq < next; seq++) {
       if (!inMemory) ids[seq % SLOTS] = 0;
@@ -129,6 +130,7 @@ export class ThreadTransport implements Transport {
       this.#follows = false;
     }
     this.#next = next;
+    this.#small = inMemory;
     Atomics.store(sent, 0, next | 0);
     if (inMemory) {
       asleep = Atomics.exchange(parked, 0, 0) === 1;
@@ -216,7 +218,7 @@ export class ThreadTransport implements Transport {
    */
   #watch(): void {
     const count = this.#next - this.#head;
-    if (count === 0 || !(count * this.#duration < POLL)) return;
+    if (count === 0 || !this.#small || !(count * this.#duration < POLL)) return;
     if (!this.#watching) {
       if (!this.#patience.has()) return;
       this.#watching = true;
@@ -282,6 +284,7 @@ export class ThreadTransport implements Transport {
         break;
       case "result":
         this.#head = message[1] + 1;
+        this.#small = false;
         this.#duration = message[2];
         this.#events.succeeded(message[1], message[2], message[3]);
         this.#collect();
@@ -328,6 +331,7 @@ export class ThreadTransport implements Transport {
       if (state !== SlotState.REVOKED && state < SlotState.UNDEFINED) return;
       this.#head++;
       if (state === SlotState.REVOKED) continue;
+      this.#small = true;
       this.#duration = durations[slot]!;
       this.#events.succeeded(seq, this.#duration, valueOf(state, numbers[slot]!, SlotState));
     }
