@@ -378,7 +378,10 @@ export class ProcessTransport implements Transport {
   async #readStdout(maxResult: number): Promise<void> {
     // What a task prints is passed on before what comes behind it is looked at. That may take long: nobody but this
     // child is to wait for who does not read what the program prints.
-    let behind: (() => unknown)[] = [];
+    const behind: (() => unknown)[] = [];
+    const passOn = async () => {
+      for (const part of behind.splice(0)) await part();
+    };
     const reader = new PacketReader(this.#key, maxResult, {
       output: (bytes) => {
         const copy = bytes.slice();
@@ -398,17 +401,17 @@ export class ProcessTransport implements Transport {
         const { value, done } = await stdout.read(buffer);
         if (done) break;
         this.#heard++;
-        reader.push(value);
-        while (behind.length > 0) {
-          const parts = behind;
-          behind = [];
-          for (const part of parts) await part();
+        try {
+          reader.push(value);
+        } finally {
+          // Also what came before something that makes no sense.
+          if (behind.length > 0) await passOn();
         }
         buffer = new Uint8Array(value.buffer);
         this.#events.drained();
       }
       reader.end();
-      for (const part of behind) await part();
+      await passOn();
     } catch (error) {
       this.#reason = `sent ${error instanceof Error ? error.message : error}`;
       this.#kill("SIGKILL");

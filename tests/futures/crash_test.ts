@@ -277,8 +277,9 @@ poolTest("ProcessPoolExecutor.submit() shows a task a stdin at its end, and the 
 
 // -- A child that forges what it sends
 
-/** Packets. */
+/** Packets, and what is printed before them. */
 interface Forged {
+  readonly printed?: readonly number[];
   readonly channel?: number;
   readonly last?: boolean;
   readonly bodies: readonly (readonly number[])[];
@@ -290,7 +291,7 @@ function forgedMessage(message: readonly unknown[]): Forged {
 }
 
 /** A task that sends `forged` in place of the packet of its result. */
-function forge({ channel = 0, last = true, bodies }: Forged): number {
+function forge({ printed = [], channel = 0, last = true, bodies }: Forged): number {
   const proto = Object.getPrototypeOf(Uint8Array.prototype) as { subarray: Uint8Array["subarray"] };
   const { subarray } = proto;
   proto.subarray = function (this: Uint8Array<ArrayBuffer>, start?: number, end?: number) {
@@ -298,9 +299,16 @@ function forge({ channel = 0, last = true, bodies }: Forged): number {
     if (this.length !== 4096 && this.length !== 512) return subarray.call(this, start, end) as Uint8Array<ArrayBuffer>;
     proto.subarray = subarray;
     const key = this.slice(0, 16);
-    return Uint8Array.from(
-      bodies.flatMap((body) => [...key, channel, last ? 1 : 0, body.length & 255, body.length >> 8, ...body, 10]),
-    );
+    const packet = (body: readonly number[]) => [
+      ...key,
+      channel,
+      last ? 1 : 0,
+      body.length & 255,
+      body.length >> 8,
+      ...body,
+      10,
+    ];
+    return Uint8Array.from([...printed, ...bodies.flatMap(packet)]);
   };
   return 1;
 }
@@ -340,6 +348,26 @@ for (const [what, forged] of Object.entries(FORGED)) {
     assertEquals(await Promise.all(futures.slice(1)), [1, 2, 3]);
   });
 }
+
+poolTest(
+  "ProcessPoolExecutor.submit() passes on what a child prints in one go with something that is no packet",
+  async () => {
+    const { write } = Deno.stdout;
+    let output = "";
+    Deno.stdout.write = (bytes) => {
+      output += new TextDecoder().decode(bytes);
+      return Promise.resolve(bytes.length);
+    };
+    try {
+      await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+      const forged = { ...forgedMessage(["result", 0, 0, 5]), channel: 7, printed: text("last words\n") };
+      assertInstanceOf(await pool.submit(forge, forged).exception(), WorkerCrashedError);
+    } finally {
+      Deno.stdout.write = write;
+    }
+    assertEquals(output, "last words\n");
+  },
+);
 
 poolTest(
   "ProcessPoolExecutor.submit() loses no call behind one whose child sends the outcome of a later one",
