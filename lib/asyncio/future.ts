@@ -73,9 +73,8 @@ class DoneCallback implements Frame, Runnable {
   }
 }
 
-/** What waits for a future: what goes on as it is, such as a coroutine, or a function to be called. */
-type Observer = Runnable | DoneCallback;
-type Observers = Observer | Observer[] | undefined;
+/** What waits for a future, and goes on when that is done: strands, and functions to be called. */
+type Observers = Runnable | Runnable[] | undefined;
 
 const PENDING = 0;
 const CANCELLED = 1;
@@ -151,7 +150,7 @@ export class Future<T> implements PromiseLike<T> {
   /**
    * One field for what it never has at a time, as there may be a million futures:
    *
-   * - pending: what waits for it, an {@linkcode Observer}, an array of them, or `undefined`;
+   * - pending: what waits for it, a {@linkcode Runnable}, an array of them, or `undefined`;
    * - finished: the result;
    * - failed: a {@linkcode Failure};
    * - cancelled: the error that a task ended with, until that is handed out; else what asked for it, if that is known.
@@ -412,7 +411,7 @@ export class Future<T> implements PromiseLike<T> {
    *
    * @internal
    */
-  _observe(observer: Observer): void {
+  _observe(observer: Runnable): void {
     const observers = this.#content as Observers;
     if (observers === undefined) this.#content = observer;
     else if (Array.isArray(observers)) observers.push(observer);
@@ -522,7 +521,7 @@ export class Future<T> implements PromiseLike<T> {
   }
 }
 
-function listOf(observers: Observers): Observer[] {
+function listOf(observers: Observers): Runnable[] {
   return observers === undefined ? [] : Array.isArray(observers) ? observers : [observers];
 }
 

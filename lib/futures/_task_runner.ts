@@ -278,7 +278,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       if (done) return false;
       // A generator that only computes lets no message in, and so would not hear that its reader has left.
       if (performance.now() - heardAt > DEAF_FOR) {
-        await new Promise((resolve) => setTimeout(resolve, 0)); // Deno loads that when it is used first
+        await new Promise((resolve) => setTimeout(resolve, 0));
         heardAt = performance.now();
       }
       if (stream.stopped || isAbandoned()) continue;

@@ -3,11 +3,10 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { makePatience, POLL, writeCalls } from "./_inbox.ts";
+import { makePatience, nextTurn, POLL, writeCalls } from "./_inbox.ts";
 import {
   type Call,
   type FromWorker,
@@ -116,9 +115,7 @@ export class ThreadTransport implements Transport {
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const { states, ids, sent, parked } = this.#slots;
     const next = first + calls.length;
-    let asleep = Atomics.load(parked, 0) === 1;
-    const fits = transfer.length === 0 && !this.#follows;
-    const inMemory = fits && writeCalls(this.#slots, first, calls);
+    const inMemory = transfer.length === 0 && !this.#follows && writeCalls(this.#slots, first, calls);
     for (let seq = first; seq < next; seq++) {
       if (!inMemory) ids[seq % SLOTS] = 0;
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
@@ -132,11 +129,9 @@ export class ThreadTransport implements Transport {
     this.#next = next;
     this.#small = inMemory;
     Atomics.store(sent, 0, next | 0);
-    if (inMemory) {
-      asleep = Atomics.exchange(parked, 0, 0) === 1;
-      if (asleep) this.#post(null);
-    }
-    if (!asleep) this.#watch();
+    if (!inMemory) return;
+    if (Atomics.exchange(parked, 0, 0) === 1) this.#post(null);
+    else this.#watch();
   }
 
   openStream(seq: number, credit: number): void {
@@ -222,7 +217,7 @@ export class ThreadTransport implements Transport {
     if (!this.#watching) {
       if (!this.#patience.has()) return;
       this.#watching = true;
-      setImmediate(this.#look);
+      nextTurn(this.#look);
     }
     this.#until = performance.now() + POLL;
     // The worker need not wake who looks anyway.
@@ -233,7 +228,7 @@ export class ThreadTransport implements Transport {
     const last = this.#state(this.#next - 1);
     const isOver = this.#head === this.#next || last > SlotState.SENT || last === SlotState.REVOKED;
     if (!isOver && performance.now() < this.#until) {
-      setImmediate(this.#look);
+      nextTurn(this.#look);
       return;
     }
     this.#patience.learn(isOver);

@@ -10,7 +10,7 @@
 import { makeCodec } from "./_codec.ts";
 import { findUncloneable } from "./_cloneable.ts";
 import { encodeError } from "./_error_codec.ts";
-import { makeInbox, makePatience, POLL } from "./_inbox.ts";
+import { makeInbox, makePatience, nextTurn, POLL } from "./_inbox.ts";
 import { packetWriter } from "./_process_program.ts";
 import {
   FrameKind,
@@ -46,6 +46,7 @@ export interface Parts {
   readonly valueOf: typeof valueOf;
   readonly makeInbox: typeof makeInbox;
   readonly makePatience: typeof makePatience;
+  readonly nextTurn: typeof nextTurn;
   readonly makeCodec: typeof makeCodec;
   readonly taskRunner: typeof taskRunner;
   readonly packetWriter: typeof packetWriter;
@@ -70,6 +71,7 @@ const PARTS = `{
   POLL: ${POLL},
   makeInbox: ${makeInbox},
   makePatience: ${makePatience},
+  nextTurn: ${nextTurn},
   makeCodec: ${makeCodec},
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},

@@ -79,17 +79,21 @@ class Machine {
     return this.items.length - 1;
   }
 
+  /** Takes note that an item is run by the task that runs. */
+  #claim(place: number): void {
+    const task = currentTask()!;
+    if (this.#own.has(task)) return;
+    this.#own.set(task, place);
+    this.items[place] = task;
+  }
+
   function = coroutine(
     function* (
       this: Machine,
       index: number,
       place: number,
     ): GeneratorCoroutine<unknown> {
-      const task = currentTask()!;
-      if (!this.#own.has(task)) {
-        this.#own.set(task, place);
-        this.items[place] = task;
-      }
+      this.#claim(place);
       this.log("start", place);
       try {
         yield* this.#body(this.#program.functions[index]!, null, null);
@@ -108,11 +112,7 @@ class Machine {
       operation: Operation,
       place: number,
     ): GeneratorCoroutine<unknown> {
-      const task = currentTask()!;
-      if (!this.#own.has(task)) {
-        this.#own.set(task, place);
-        this.items[place] = task;
-      }
+      this.#claim(place);
       return yield* this.#sync.perform(operation);
     }.bind(this),
   ) as (operation: Operation, place: number) => Coroutine<unknown>;

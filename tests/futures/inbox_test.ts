@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
-import { makeInbox, makePatience, POLL, writeCalls } from "../../lib/futures/_inbox.ts";
+import { makeInbox, makePatience, nextTurn, POLL, writeCalls } from "../../lib/futures/_inbox.ts";
 import {
   type Call,
   layOutSlots,
@@ -18,7 +18,7 @@ import {
 import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
 import { makeFresh, poolTest } from "./_helpers.ts";
 
-const PARTS = { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience };
+const PARTS = { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn };
 const small = fc.oneof(fc.double(), fc.constantFrom(-0, NaN, undefined, null, true, false, Infinity, 5e-324));
 
 /** How many calls the worker has run in its life, this one not counted. */
