@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { IsPlain } from "./_plain_data.ts";
+
 /** The part of `node:v8` that is used. */
 export interface V8 {
   Serializer: new () => {
@@ -40,10 +42,11 @@ export interface Codec {
   decode(bytes: Uint8Array, attached?: readonly ArrayBuffer[]): unknown;
 }
 
-/** A codec. `findUncloneable` is the one of `_cloneable.ts`: a parameter, as a worker's program has no imports. */
+/** A codec. The functions are those of `_cloneable.ts` and `_plain_data.ts`: parameters, as a worker's program has no imports. */
 export function makeCodec(
   v8: V8,
   findUncloneable: (value: unknown, toProcess: boolean, buffers?: Set<unknown>) => string | null,
+  isPlain: IsPlain,
 ): Codec {
   const JSON_FORMAT = 1;
   const CLONE_FORMAT = 2;
@@ -52,83 +55,19 @@ export function makeCodec(
   const CONSTANTS = [undefined, null, false, true];
   const result = new Uint8Array(26);
   const resultView = new DataView(result.buffer);
-  /** What is longer is copied faster than it is escaped. */
-  const MAX_JSON_STRING = 4096;
-  /** How many objects and characters in all, so that the text is none that the engine refuses. */
-  const MAX_JSON = 2 ** 24;
-  /** More objects than that are looked up in a set. */
-  const FEW = 16;
+  /** How many characters, so that the text is none that the engine refuses. */
+  const MAX_JSON = 2 ** 26;
   /** A buffer of so many bytes need not be among the others. */
   const LARGE = 65536;
   const utf8 = new TextEncoder();
   const text = new TextDecoder();
 
-  const few: unknown[] = [];
-  let many: Set<unknown> | undefined;
-  let size = 0;
-  /** How many more fractions there are than objects: as text they take longer. */
-  let fractions = 0;
   let front = "\x01";
-
-  /** Whether JSON keeps the value as it is, and is the faster way. */
-  function isJson(value: unknown): boolean {
-    size = 0;
-    fractions = 0;
-    try {
-      return keeps(value);
-    } catch {
-      return false; // too deep, or a getter threw: it is met again
-    } finally {
-      few.length = 0;
-      many = undefined;
-    }
-  }
-
-  /** No `undefined`, NaN, -0, shared or circular reference, and nothing with a class. */
-  function keeps(value: unknown): boolean {
-    switch (typeof value) {
-      case "string":
-        return value.length < MAX_JSON_STRING && (size += value.length) <= MAX_JSON;
-      case "boolean":
-        return true;
-      case "number":
-        if (Number.isInteger(value)) return value !== 0 || !Object.is(value, -0);
-        return Number.isFinite(value) && ++fractions < 64;
-      case "object":
-        break;
-      default:
-        return false;
-    }
-    if (value === null) return true;
-    if (++size > MAX_JSON || isSeen(value)) return false;
-    fractions--;
-    const prototype = Object.getPrototypeOf(value);
-    if (Array.isArray(value)) {
-      if (prototype !== Array.prototype) return false;
-      for (let i = 0; i < value.length; i++) if (!keeps(value[i])) return false;
-      return Object.keys(value).length === value.length;
-    }
-    if (prototype !== Object.prototype) return false;
-    const keys = Object.keys(value);
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
-      if (key === "toJSON" || !keeps((value as Record<string, unknown>)[key])) return false;
-    }
-    return true;
-  }
-
-  /** Whether it is the second time that the object is met. */
-  function isSeen(value: object): boolean {
-    if (many !== undefined) return many.size === many.add(value).size;
-    if (few.includes(value)) return true;
-    if (few.push(value) > FEW) many = new Set(few);
-    return false;
-  }
 
   const codec: Codec = {
     encode(value, room = 0, attached) {
       if (value === undefined) return new Uint8Array(room);
-      if (isJson(value)) {
+      if (isPlain(value, MAX_JSON)) {
         if (front.length !== room + 1) front = "\0".repeat(room) + "\x01"; // JSON_FORMAT
         return utf8.encode(front + JSON.stringify(value));
       }

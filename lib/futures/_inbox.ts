@@ -1,20 +1,25 @@
 /**
- * Small calls travel in the memory that a thread shares with its parent: to send a message costs the parent more than
- * to run such a call costs the worker, and to be woken by one takes longer still. So a worker that has run out of calls
+ * Small calls travel in the memory that a thread shares with its parent, as numbers and the like or as text: to send a
+ * message costs the parent more than to run such a call costs the worker, and to be woken by one takes longer still. So a worker that has run out of calls
  * looks for more for a moment, where that has lately paid off, before it goes to sleep.
  * @module
  */
 
+import type { IsPlain } from "./_plain_data.ts";
 import {
   type Call,
+  type Given,
+  MAX_TEXT,
   type SharedSlots,
   SLOT_ARGS,
   SLOTS,
   SlotState,
   type slotWord,
   stateOf,
+  TEXT_SHAPE,
   type valueOf,
 } from "./_protocol.ts";
+import type { TextRing } from "./_text_ring.ts";
 
 /**
  * For how long a worker, or its parent, looks for what it expects before it goes to sleep, in milliseconds: about what it
@@ -58,6 +63,7 @@ export function nextTurn(callback: () => void): void {
 interface Parts {
   readonly SLOTS: number;
   readonly SLOT_ARGS: number;
+  readonly TEXT_SHAPE: number;
   readonly SlotState: typeof SlotState;
   readonly slotWord: typeof slotWord;
   readonly valueOf: typeof valueOf;
@@ -67,22 +73,54 @@ interface Parts {
 }
 
 /** Writes the calls from the number `first` on into their slots, which nobody looks at yet; `false` if not all fit. */
-export function writeCalls({ ids, shapes, args }: SharedSlots, first: number, calls: readonly Call[]): boolean {
+export function writeCalls(
+  slots: SharedSlots,
+  texts: TextRing,
+  isPlain: IsPlain,
+  first: number,
+  calls: readonly Call[],
+): boolean {
+  const end = texts.end;
   for (let i = 0; i < calls.length; i++) {
     const [id, given] = calls[i]!;
-    if (id < 0 || "context" in given || given.length > SLOT_ARGS) return false;
     const slot = (first + i) % SLOTS;
-    let shape = given.length;
-    for (let j = 0; j < given.length; j++) {
-      const value = given[j];
-      const state = stateOf(value, SlotState);
-      if (state === SlotState.SENT) return false;
-      if (state === SlotState.NUMBER) args[slot * SLOT_ARGS + j] = value as number;
-      shape |= state << (4 * j + 4);
+    if (!writeValues(slots, slot, given) && !writeText(slots, texts, isPlain, slot, given)) {
+      texts.rewind(end);
+      return false;
     }
-    ids[slot] = id;
-    shapes[slot] = shape;
+    slots.ids[slot] = id;
   }
+  return true;
+}
+
+/** Writes arguments that are numbers and the like. */
+function writeValues({ shapes, args }: SharedSlots, slot: number, given: Given): boolean {
+  if ("context" in given || given.length > SLOT_ARGS) return false;
+  let shape = given.length;
+  for (let i = 0; i < given.length; i++) {
+    const value = given[i];
+    const state = stateOf(value, SlotState);
+    if (state === SlotState.SENT) return false;
+    if (state === SlotState.NUMBER) args[slot * SLOT_ARGS + i] = value as number;
+    shape |= state << (4 * i + 4);
+  }
+  shapes[slot] = shape;
+  return true;
+}
+
+function writeText(
+  { shapes, args }: SharedSlots,
+  texts: TextRing,
+  isPlain: IsPlain,
+  slot: number,
+  given: Given,
+): boolean {
+  if (!isPlain(given, MAX_TEXT)) return false;
+  const start = texts.write(JSON.stringify(given));
+  if (start === undefined) return false;
+  args[slot * SLOT_ARGS] = start;
+  args[slot * SLOT_ARGS + 1] = texts.end;
+  shapes[slot] = TEXT_SHAPE;
   return true;
 }
 
@@ -98,7 +136,7 @@ export interface Inbox {
    * Calls `found` for each call that is there, in turn, up to the first that comes as a message, or whose function
    * does.
    */
-  take(knows: (id: number) => boolean, found: (seq: number, id: number, args: unknown[]) => void): void;
+  take(knows: (id: number) => boolean, found: (seq: number, id: number, given: Given) => void): void;
   /** Calls `resume` as soon as there is something to take, in a turn of the event loop of its own. */
   wait(resume: () => void): void;
 }
@@ -106,7 +144,8 @@ export interface Inbox {
 /** Makes the {@linkcode Inbox} of a worker. Part of its program. */
 export function makeInbox(
   { parked, sent, states, ids, shapes, args }: SharedSlots,
-  { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn }: Parts,
+  texts: TextRing,
+  { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn }: Parts,
 ): Inbox {
   /** The number of the next call. */
   let next = 0;
@@ -124,6 +163,18 @@ export function makeInbox(
     return isSent() && (ids[slot] !== 0 || Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED));
   };
 
+  /** What the call in a slot was given; garbage, or an error, if that has gone to another one meanwhile. */
+  function read(slot: number): Given {
+    const shape = shapes[slot]!;
+    const first = slot * SLOT_ARGS;
+    if (shape === TEXT_SHAPE) return JSON.parse(texts.read(args[first]!, args[first + 1]!));
+    const values: unknown[] = [];
+    for (let i = 0; i < (shape & 15); i++) {
+      values.push(valueOf((shape >> (4 * i + 4)) & 15, args[first + i]!, SlotState));
+    }
+    return values;
+  }
+
   function awake(): void {
     if (!isParked) return;
     isParked = false;
@@ -138,20 +189,26 @@ export function makeInbox(
       small = false;
     },
     take(knows, found) {
+      // Before it is known which calls were sent, so that all that ends here belongs to one of these.
+      const end = texts.published();
       for (; isSent(); next++) {
         const slot = next % SLOTS;
+        const handed = slotWord(next, SLOTS, SlotState.HANDED);
         // Otherwise it was taken back, and the slot may have another call already.
-        if (Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED)) continue;
+        if (Atomics.load(states, slot) !== handed) continue;
         const id = ids[slot]!;
         if (!knows(id)) return;
-        const shape = shapes[slot]!;
-        const values: unknown[] = [];
-        for (let j = 0; j < (shape & 15); j++) {
-          values.push(valueOf((shape >> (4 * j + 4)) & 15, args[slot * SLOT_ARGS + j]!, SlotState));
+        let given: Given;
+        try {
+          given = read(slot);
+        } catch (error) {
+          if (Atomics.load(states, slot) !== handed) continue;
+          throw error;
         }
         small = true;
-        found(next, id, values);
+        found(next, id, given);
       }
+      texts.release(end);
     },
     wait(resume) {
       const mine = ++waits;

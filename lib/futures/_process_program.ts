@@ -52,7 +52,7 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
   /** How long it may keep its event loop waiting, in milliseconds. */
   const PAUSE = 4;
   let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
-  const codec = parts.makeCodec(v8, parts.findUncloneable);
+  const codec = parts.makeCodec(v8, parts.findUncloneable, parts.makeIsPlain());
   // Stdin is the parent's: to a task, and to programs that it starts, it is at its end.
   Object.defineProperties(Deno.stdin, {
     read: { value: () => Promise.resolve(null) },

@@ -10,6 +10,7 @@ import { decodeError } from "./_error_codec.ts";
 import { BrokenProcessPoolError, type WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
 import { PacketReader } from "./_packet_reader.ts";
+import { makeIsPlain } from "./_plain_data.ts";
 import {
   type Call,
   FrameKind,
@@ -39,7 +40,7 @@ const QUIET = 5;
 /** After what time a child that still runs something is told again, in milliseconds. */
 const CHECK = 1000;
 
-const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable);
+const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
 
 /** What runs in a child. */
 interface ChildProgram {

@@ -32,6 +32,8 @@ export const SlotState = {
   TRUE: 9,
   /** Over; its result is in the slot's number. */
   NUMBER: 10,
+  /** Over; its result is a text of JSON, whose place is in the slot's arguments. */
+  TEXT: 11,
 } as const;
 
 /**
@@ -75,6 +77,15 @@ export function valueOf(state: number, number: number, states: typeof SlotState)
 /** How many arguments of a call may stand in its slot. */
 export const SLOT_ARGS = 4;
 
+/** The shape of a call whose arguments are a text of JSON; its place stands where they would. */
+export const TEXT_SHAPE = 15;
+
+/** The characters that a text of JSON may have to go by the memory. What takes longer to write is not held up by a message. */
+export const MAX_TEXT = 8192;
+
+/** The bytes of the memory of a {@linkcode makeTextRing}: enough for what 64 callers at a time send of a kilobyte each. */
+export const RING_BYTES = 131_072 + 8;
+
 /**
  * The memory that a parent shares with a thread: some words, and for each slot its state, its result if that is a
  * number, its duration, and its call if that is small.
@@ -92,7 +103,7 @@ export interface SharedSlots {
   readonly durations: Float32Array;
   /** The function's id; 0 if the call travels as a message. */
   readonly ids: Int32Array;
-  /** How many arguments the call has, and how each stands there: 4 bits each. */
+  /** How many arguments the call has, and how each stands there: 4 bits each; or `TEXT_SHAPE`. */
   readonly shapes: Int32Array;
   /** The arguments that are numbers; those of a slot are together. */
   readonly args: Float64Array;

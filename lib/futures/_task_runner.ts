@@ -398,7 +398,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function isKnown(id: number): boolean {
-    return table.has(id);
+    return table.has(Math.abs(id));
   }
 
   function enqueue(seq: number, id: number, given: Given): void {

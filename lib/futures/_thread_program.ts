@@ -2,31 +2,45 @@ import type { ToWorker } from "./_protocol.ts";
 import type { Link } from "./_task_runner.ts";
 import type { Parts } from "./_worker_program.ts";
 
-/**
- * The program of a thread. Results that are numbers, booleans and the like go through shared memory, and wake the
- * parent once for many.
- */
+/** What a thread is told first: the memory of the slots, that of the calls' texts, and that of the results'. */
+export type ThreadMemory = readonly [slots: SharedArrayBuffer, calls: SharedArrayBuffer, results: SharedArrayBuffer];
+
+/** The program of a thread. Small results go through shared memory, and wake the parent once for many. */
 export function threadProgram(parts: Parts): void {
-  const { SLOTS, SlotState, slotWord, stateOf } = parts;
+  const { SLOTS, SLOT_ARGS, MAX_TEXT, SlotState, slotWord, stateOf } = parts;
+  const isPlain = parts.makeIsPlain();
   let run: ((message: ToWorker | null) => void) | undefined;
 
-  // The first message is the memory, the others are for the runner.
-  const post = parts.takeChannel((data: ToWorker | null | SharedArrayBuffer) => {
+  // The first message is the memory; the others are for the runner.
+  const post = parts.takeChannel((data: ToWorker | null | ThreadMemory) => {
     if (run !== undefined) return run(data as ToWorker | null);
-    const slots = parts.layOutSlots(data as SharedArrayBuffer, SLOTS);
-    const { woken, states, numbers, durations } = slots;
+    const [memory, callTexts, resultTexts] = data as ThreadMemory;
+    const slots = parts.layOutSlots(memory, SLOTS);
+    const texts = parts.makeTextRing(resultTexts);
+    const { woken, states, numbers, durations, args } = slots;
+
+    /** Where the value stands that is the result of the call in a slot. */
+    const write = (slot: number, value: unknown): number => {
+      const state = stateOf(value, SlotState);
+      if (state === SlotState.NUMBER) numbers[slot] = value as number;
+      if (state !== SlotState.SENT || !isPlain(value, MAX_TEXT)) return state;
+      const start = texts.write(JSON.stringify(value));
+      if (start === undefined) return state;
+      args[slot * SLOT_ARGS] = start;
+      args[slot * SLOT_ARGS + 1] = texts.end;
+      return SlotState.TEXT;
+    };
 
     const link: Link = {
       result(seq, duration, value, follows) {
         const slot = seq % SLOTS;
-        const state = follows ? SlotState.SENT : stateOf(value, SlotState);
+        const state = follows ? SlotState.SENT : write(slot, value);
         // The state first: with its outcome known, the parent may give the slot to another call.
         if (state === SlotState.SENT) {
           Atomics.store(states, slot, slotWord(seq, SLOTS, state));
           post(["result", seq, duration, value]);
           return;
         }
-        if (state === SlotState.NUMBER) numbers[slot] = value as number;
         durations[slot] = duration;
         Atomics.store(states, slot, slotWord(seq, SLOTS, state));
         if (Atomics.exchange(woken, 0, 1) === 0) post(null);
@@ -41,7 +55,7 @@ export function threadProgram(parts: Parts): void {
       // The resident set is that of the whole program.
       memory: ({ heapUsed, external }) => heapUsed + external,
       permissionHint: "",
-      inbox: parts.makeInbox(slots, parts),
+      inbox: parts.makeInbox(slots, parts.makeTextRing(callTexts), parts),
     };
     run = parts.taskRunner(states, link, parts);
   }, () => run?.(["unreadable"]));

@@ -7,24 +7,29 @@ import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
 import { makePatience, nextTurn, POLL, writeCalls } from "./_inbox.ts";
+import { makeIsPlain } from "./_plain_data.ts";
 import {
   type Call,
   type FromWorker,
   layOutSlots,
+  RING_BYTES,
   SHARED_BYTES,
+  SLOT_ARGS,
   SLOTS,
   SlotState,
   slotWord,
   type ToWorker,
   valueOf,
 } from "./_protocol.ts";
-import { threadProgram } from "./_thread_program.ts";
+import { makeTextRing } from "./_text_ring.ts";
+import { type ThreadMemory, threadProgram } from "./_thread_program.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
 import { moduleUrl, programSource } from "./_worker_program.ts";
 
 /** Deno takes milliseconds for the URL of a module that is long, so the program follows as a message. */
 const bootUrl = moduleUrl(`addEventListener("message", (event) => (0, eval)(event.data), { once: true });`);
 let program: string | undefined;
+const isPlain = makeIsPlain();
 
 /**
  * The method by which Deno's own `node:worker_threads` lets go of a Web Worker. It has no public name, so it is looked
@@ -50,8 +55,14 @@ export interface ThreadSettings {
 /** A Web Worker, seen from its pool. */
 export class ThreadTransport implements Transport {
   readonly #worker: Worker;
-  readonly #memory = new SharedArrayBuffer(SHARED_BYTES);
-  readonly #slots = layOutSlots(this.#memory, SLOTS);
+  readonly #memory: ThreadMemory = [
+    new SharedArrayBuffer(SHARED_BYTES),
+    new SharedArrayBuffer(RING_BYTES),
+    new SharedArrayBuffer(RING_BYTES),
+  ];
+  readonly #slots = layOutSlots(this.#memory[0], SLOTS);
+  readonly #callTexts = makeTextRing(this.#memory[1]);
+  readonly #resultTexts = makeTextRing(this.#memory[2]);
   readonly #events: TransportEvents;
   /** The oldest call whose result has not been looked at, and the number after the last one. */
   #head = 0;
@@ -115,7 +126,7 @@ export class ThreadTransport implements Transport {
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const { states, ids, sent, parked } = this.#slots;
     const next = first + calls.length;
-    const inMemory = transfer.length === 0 && !this.#follows && writeCalls(this.#slots, first, calls);
+    const inMemory = transfer.length === 0 && !this.#follows && this.#write(first, calls);
     for (let seq = first; seq < next; seq++) {
       if (!inMemory) ids[seq % SLOTS] = 0;
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
@@ -130,8 +141,13 @@ export class ThreadTransport implements Transport {
     this.#small = inMemory;
     Atomics.store(sent, 0, next | 0);
     if (!inMemory) return;
+    this.#callTexts.publish(); // after them, as `take` wants it
     if (Atomics.exchange(parked, 0, 0) === 1) this.#post(null);
     else this.#watch();
+  }
+
+  #write(first: number, calls: readonly Call[]): boolean {
+    return writeCalls(this.#slots, this.#callTexts, isPlain, first, calls);
   }
 
   openStream(seq: number, credit: number): void {
@@ -328,8 +344,17 @@ export class ThreadTransport implements Transport {
       if (state === SlotState.REVOKED) continue;
       this.#small = true;
       this.#duration = durations[slot]!;
-      this.#events.succeeded(seq, this.#duration, valueOf(state, numbers[slot]!, SlotState));
+      const value = state === SlotState.TEXT ? this.#readText(slot) : valueOf(state, numbers[slot]!, SlotState);
+      this.#events.succeeded(seq, this.#duration, value);
     }
+  }
+
+  #readText(slot: number): unknown {
+    const { args } = this.#slots;
+    const end = args[slot * SLOT_ARGS + 1]!;
+    const text = this.#resultTexts.read(args[slot * SLOT_ARGS]!, end);
+    this.#resultTexts.release(end);
+    return JSON.parse(text);
   }
 
   #end(exit: Parameters<TransportEvents["exited"]>[0]): void {

@@ -11,21 +11,25 @@ import { makeCodec } from "./_codec.ts";
 import { findUncloneable } from "./_cloneable.ts";
 import { encodeError } from "./_error_codec.ts";
 import { makeInbox, makePatience, nextTurn, POLL } from "./_inbox.ts";
+import { makeIsPlain } from "./_plain_data.ts";
 import { packetWriter } from "./_process_program.ts";
 import {
   FrameKind,
   HEADER,
   layOutSlots,
   Mail,
+  MAX_TEXT,
   SLOT_ARGS,
   SLOTS,
   SlotState,
   slotWord,
   stateOf,
+  TEXT_SHAPE,
   valueOf,
 } from "./_protocol.ts";
 import { takeChannel } from "./_take_channel.ts";
 import { taskRunner } from "./_task_runner.ts";
+import { makeTextRing } from "./_text_ring.ts";
 
 /** What the program of a worker is built from. */
 export interface Parts {
@@ -33,6 +37,8 @@ export interface Parts {
   readonly importUrl: (url: string) => Promise<Record<string, unknown>>;
   readonly SLOTS: number;
   readonly SLOT_ARGS: number;
+  readonly TEXT_SHAPE: number;
+  readonly MAX_TEXT: number;
   readonly SlotState: typeof SlotState;
   readonly HEADER: typeof HEADER;
   readonly FrameKind: typeof FrameKind;
@@ -48,6 +54,8 @@ export interface Parts {
   readonly makePatience: typeof makePatience;
   readonly nextTurn: typeof nextTurn;
   readonly makeCodec: typeof makeCodec;
+  readonly makeIsPlain: typeof makeIsPlain;
+  readonly makeTextRing: typeof makeTextRing;
   readonly taskRunner: typeof taskRunner;
   readonly packetWriter: typeof packetWriter;
   readonly takeChannel: typeof takeChannel;
@@ -58,6 +66,8 @@ const PARTS = `{
   importUrl: (url) => import(url),
   SLOTS: ${SLOTS},
   SLOT_ARGS: ${SLOT_ARGS},
+  TEXT_SHAPE: ${TEXT_SHAPE},
+  MAX_TEXT: ${MAX_TEXT},
   SlotState: ${JSON.stringify(SlotState)},
   HEADER: ${HEADER},
   FrameKind: ${JSON.stringify(FrameKind)},
@@ -73,6 +83,8 @@ const PARTS = `{
   makePatience: ${makePatience},
   nextTurn: ${nextTurn},
   makeCodec: ${makeCodec},
+  makeIsPlain: ${makeIsPlain},
+  makeTextRing: ${makeTextRing},
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},
   takeChannel: ${takeChannel},

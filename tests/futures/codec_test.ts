@@ -3,8 +3,9 @@ import fc from "fast-check";
 import v8 from "node:v8";
 import { findUncloneable } from "../../lib/futures/_cloneable.ts";
 import { makeCodec, type V8 } from "../../lib/futures/_codec.ts";
+import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
 
-const codec = makeCodec(v8 as unknown as V8, findUncloneable);
+const codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
 const roundTrip = (value: unknown) => codec.decode(codec.encode(value));
 
 Deno.test("makeCodec() brings any value back as structuredClone() does", () => {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import v8 from "node:v8";
 import { findUncloneable } from "../../lib/futures/_cloneable.ts";
 import { makeCodec, type V8 } from "../../lib/futures/_codec.ts";
+import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
 import { decodeError } from "../../lib/futures/_error_codec.ts";
 import { PacketReader } from "../../lib/futures/_packet_reader.ts";
 import { LONG } from "./_helpers.ts";
@@ -12,7 +13,7 @@ import { LONG } from "./_helpers.ts";
 const RUNS = LONG ? 100_000 : 3000;
 const LIMIT = 50_000;
 const KEY = Uint8Array.from({ length: 16 }, (_, i) => 200 + i);
-const codec = makeCodec(v8 as unknown as V8, findUncloneable);
+const codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
 
 function packet(channel: number, last: boolean, body: Uint8Array, length = body.length): Uint8Array {
   return Uint8Array.from([...KEY, channel, last ? 1 : 0, length & 255, length >> 8, ...body, 10]);

@@ -5,21 +5,37 @@ import fc from "fast-check";
 import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { makeInbox, makePatience, nextTurn, POLL, writeCalls } from "../../lib/futures/_inbox.ts";
+import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
 import {
   type Call,
   layOutSlots,
+  MAX_TEXT,
+  RING_BYTES,
   SHARED_BYTES,
   SLOT_ARGS,
   SLOTS,
   SlotState,
   slotWord,
+  TEXT_SHAPE,
   valueOf,
 } from "../../lib/futures/_protocol.ts";
+import { makeTextRing } from "../../lib/futures/_text_ring.ts";
 import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
 import { makeFresh, poolTest } from "./_helpers.ts";
 
-const PARTS = { SLOTS, SLOT_ARGS, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn };
+const PARTS = { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn };
 const small = fc.oneof(fc.double(), fc.constantFrom(-0, NaN, undefined, null, true, false, Infinity, 5e-324));
+const numbers = fc.array(small, { maxLength: SLOT_ARGS });
+const plain = fc.json({ maxDepth: 3 }).map((text) => JSON.parse(text) as unknown)
+  .filter((value) => makeIsPlain()(value, 1000));
+const given = fc.oneof(
+  numbers,
+  fc.array(plain, { maxLength: 9 }),
+  fc.record({
+    args: fc.array(plain, { maxLength: 3 }),
+    context: fc.dictionary(fc.string(), plain, { maxKeys: 3, noNullPrototype: true }),
+  }, { noNullPrototype: true }),
+);
 
 /** How many calls the worker has run in its life, this one not counted. */
 const count = (_argument?: unknown): number => {
@@ -28,17 +44,29 @@ const count = (_argument?: unknown): number => {
   return shared.calls - 1;
 };
 
+/** What a parent and a thread share, and both ends of the ring. */
+function share() {
+  const texts = new SharedArrayBuffer(RING_BYTES);
+  return {
+    slots: layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS),
+    written: makeTextRing(texts),
+    read: makeTextRing(texts),
+  };
+}
+
 Deno.test("makeInbox().take() gives what writeCalls() was given, wherever the numbers stand", () => {
   fc.assert(fc.property(
-    fc.array(fc.array(small, { maxLength: SLOT_ARGS }), { minLength: 1, maxLength: 20 }),
+    fc.array(fc.tuple(given, fc.boolean()), { minLength: 1, maxLength: 20 }),
     fc.constantFrom(0, 1, SLOTS - 3, SLOTS, 2 ** 31 - 5, 2 ** 32 - 5, 2 ** 33 + SLOTS - 2),
     (lists, first) => {
-      const slots = layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS);
-      const inbox = makeInbox(slots, PARTS);
+      const { slots, written, read } = share();
+      const inbox = makeInbox(slots, read, PARTS);
       inbox.skipTo(first);
-      assert(writeCalls(slots, first, lists.map((args, i) => [i + 1, args])));
-      const taken: unknown[] = [];
-      const take = () => inbox.take(() => true, (seq, id, args) => taken.push([seq - first, id, args]));
+      const calls = lists.map(([given, isChunk], i): Call => [isChunk ? -i - 1 : i + 1, given]);
+      assert(writeCalls(slots, written, makeIsPlain(), first, calls));
+      const taken: Call[] = [];
+      const seqs: number[] = [];
+      const take = () => inbox.take(() => true, (seq, id, given) => (seqs.push(seq - first), taken.push([id, given])));
       for (let i = 0; i < lists.length; i++) {
         Atomics.store(slots.states, (first + i) % SLOTS, slotWord(first + i, SLOTS, SlotState.HANDED));
       }
@@ -48,28 +76,63 @@ Deno.test("makeInbox().take() gives what writeCalls() was given, wherever the nu
       Atomics.store(slots.sent, 0, (first + lists.length) | 0);
       take();
       take();
-      assertEquals(taken, lists.map((args, i) => [i, i + 1, args]));
-      const all = taken.flatMap((call) => (call as unknown[])[2]) as unknown[];
-      assert(lists.flat().every((value, i) => Object.is(value, all[i])));
+      assertEquals(seqs, lists.map((_, i) => i));
+      // The values to the bit.
+      assertEquals(Deno.inspect(taken, { depth: 9 }), Deno.inspect(calls, { depth: 9 }));
+      assertEquals(taken, calls);
     },
   ));
 });
 
-Deno.test("writeCalls() refuses what is not small", () => {
-  const slots = layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS);
+Deno.test("writeCalls() refuses what is not small, and leaves nothing of it behind", () => {
+  const { slots, written } = share();
   const large: Call[] = [
-    [1, ["text"]],
-    [1, [{}]],
+    [1, [new Date(0)]],
     [1, [1n]],
     [1, [Symbol()]],
     [1, [() => {}]],
-    [1, new Array(SLOT_ARGS + 1).fill(0)],
-    [-1, [[1], [2]]],
-    [1, { args: [1], context: {} }],
+    [1, [new Map()]],
+    [1, ["text", undefined]],
+    [1, ["text", NaN]],
+    [1, [[-0]]],
+    [1, new Array(SLOT_ARGS + 1).fill(undefined)],
+    [1, ["x".repeat(MAX_TEXT)]],
+    [1, new Array(MAX_TEXT).fill(1)],
+    [-1, [[1], [undefined]]],
+    [1, { args: [1], context: { a: undefined } }],
   ];
   for (const call of large) {
-    assertEquals(writeCalls(slots, 0, [call]), false, Deno.inspect(call));
-    assertEquals(writeCalls(slots, 0, [[1, [1]], call]), false, Deno.inspect(call));
+    assertEquals(writeCalls(slots, written, makeIsPlain(), 0, [call]), false, Deno.inspect(call));
+    assertEquals(writeCalls(slots, written, makeIsPlain(), 0, [[1, ["text"]], call]), false, Deno.inspect(call));
+    assertEquals(written.end, 0);
+  }
+});
+
+Deno.test("writeCalls() refuses texts that the worker has left no room for, until it has taken those before", () => {
+  const { slots, written, read } = share();
+  const inbox = makeInbox(slots, read, PARTS);
+  const text = "x".repeat(1000);
+  const write = (seq: number) => {
+    if (!writeCalls(slots, written, makeIsPlain(), seq, [[1, [text]]])) return false;
+    Atomics.store(slots.states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
+    Atomics.store(slots.sent, 0, seq + 1);
+    written.publish();
+    return true;
+  };
+  let sent = 0;
+  let taken = 0;
+  for (let round = 0; round < 20; round++) {
+    while (write(sent)) sent++;
+    assert(sent - taken > 100 && sent - taken < 132, `${sent - taken} at a time`);
+    // Some of them are taken back, which frees their room as well.
+    const revoked = sent - 1;
+    Atomics.store(slots.states, revoked % SLOTS, slotWord(revoked, SLOTS, SlotState.REVOKED));
+    inbox.take(() => true, (seq, _id, given) => {
+      assertEquals([seq, given], [taken, [text]]);
+      taken++;
+    });
+    assertEquals(taken, sent - 1);
+    taken++;
   }
 });
 
@@ -155,7 +218,11 @@ Deno.test("ThreadTransport.revoke() takes calls out of slots that then have othe
   const batch = SLOTS - 1;
   for (let round = 0; round < 40; round++) {
     const first = round * batch;
-    thread.transport.send(first, Array.from({ length: batch }, () => [id, [round % 3 ? round : `${round}`]]), []);
+    thread.transport.send(
+      first,
+      Array.from({ length: batch }, () => [id, [[round, `${round}`, new Date(round)][round % 3]]]),
+      [],
+    );
     // In the first rounds the worker is asleep, and sees them all revoked; then it is somewhere among them.
     const from = round < 5 ? 0 : round;
     for (let seq = first; seq < first + batch; seq++) {
@@ -177,13 +244,14 @@ Deno.test("ThreadTransport.forget() leaves alone what was sent before", async ()
   const flag = closed();
   thread.transport.send(0, [[laterId, [flag]]], []);
   thread.transport.send(1, [[id, [0]]], []);
-  thread.transport.send(2, [[id, ["as a message"]]], []);
+  thread.transport.send(2, [[id, ["as text"]]], []);
+  thread.transport.send(3, [[id, [new Date(0)]]], []); // as a message
   thread.transport.forget();
   thread.transport.define(functionRef(count));
-  thread.transport.send(3, [[id, [0]]], []);
+  thread.transport.send(4, [[id, [0]]], []);
   open(flag);
-  await thread.hear(4);
-  assertEquals(thread.outcomes, [[0, undefined], [1, 0], [2, 1], [3, 2]]);
+  await thread.hear(5);
+  assertEquals(thread.outcomes, [[0, undefined], [1, 0], [2, 1], [3, 2], [4, 3]]);
 });
 
 Deno.test("ThreadTransport.mayHaveStarted() knows of calls in the memory of a thread that has ended", async () => {
@@ -216,15 +284,19 @@ poolTest("ThreadPoolExecutor runs calls of all kinds in their order, and each on
   /** Each gives the numbers that its calls had. */
   const kinds: Record<string, () => Promise<unknown[]>> = {
     small: async () => [await pool.submit(count, 1)],
-    large: async () => [await pool.submit(count, { a: "b" })],
+    text: async () => [await pool.submit(count, { a: "b" })],
+    long: async () => [await pool.submit(count, "x".repeat(2000))],
+    large: async () => [await pool.submit(count, new Date(0))],
     none: async () => [await pool.submit(count)],
     later: async () => [await pool.submit(countLater, true)],
-    largeLater: async () => [await pool.submit(countLater, "text")],
+    textLater: async () => [await pool.submit(countLater, "text")],
+    largeLater: async () => [await pool.submit(countLater, new Date(0))],
     context: async () => [await pool.submitWith({ context: { a: 1 } }, count, 1)],
     transfer: async () => {
       const buffer = new ArrayBuffer(8);
       return [await pool.submitWith({ transfer: [buffer] }, count, buffer)];
     },
+    largeContext: async () => [await pool.submitWith({ context: { a: 1n } }, count, 1)],
     chunk: () => Array.fromAsync(pool.map(count, [1, 2, 3], { chunksize: 3 })),
     stream: () => Array.fromAsync(pool.stream(countIn)),
     fresh: async () => {

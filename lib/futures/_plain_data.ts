@@ -1,0 +1,80 @@
+/**
+ * What JSON keeps as it is: it takes some times less for a small value than the engine's structured clone.
+ *
+ * Part of a worker's program, so it uses nothing from around it.
+ * @module
+ */
+
+/** Whether JSON keeps the value as it is, and is the faster way, with a text of no more than about `limit` characters. */
+export type IsPlain = (value: unknown, limit: number) => boolean;
+
+/** Makes an {@linkcode IsPlain}. */
+export function makeIsPlain(): IsPlain {
+  /** What is longer is copied faster than it is escaped. */
+  const MAX_STRING = 4096;
+  /** More objects than that are looked up in a set. */
+  const FEW = 16;
+
+  const few: unknown[] = [];
+  let many: Set<unknown> | undefined;
+  /** How many characters the text may still have. */
+  let room = 0;
+  /** How many more fractions there are than objects: as text they take longer. */
+  let fractions = 0;
+
+  /** No `undefined`, NaN, -0, shared or circular reference, and nothing with a class. */
+  function keeps(value: unknown): boolean {
+    switch (typeof value) {
+      case "string":
+        return value.length < MAX_STRING && (room -= value.length + 3) >= 0;
+      case "boolean":
+        return (room -= 5) >= 0;
+      case "number":
+        if (Number.isInteger(value)) return (room -= 6) >= 0 && (value !== 0 || !Object.is(value, -0));
+        return (room -= 18) >= 0 && Number.isFinite(value) && ++fractions < 64;
+      case "object":
+        break;
+      default:
+        return false;
+    }
+    if ((room -= 4) < 0) return false;
+    if (value === null) return true;
+    if (isSeen(value)) return false;
+    fractions--;
+    const prototype = Object.getPrototypeOf(value);
+    if (Array.isArray(value)) {
+      if (prototype !== Array.prototype) return false;
+      for (let i = 0; i < value.length; i++) if (!keeps(value[i])) return false;
+      return Object.keys(value).length === value.length;
+    }
+    if (prototype !== Object.prototype) return false;
+    const keys = Object.keys(value);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      room -= key.length + 4;
+      if (key === "toJSON" || !keeps((value as Record<string, unknown>)[key])) return false;
+    }
+    return true;
+  }
+
+  /** Whether it is the second time that the object is met. */
+  function isSeen(value: object): boolean {
+    if (many !== undefined) return many.size === many.add(value).size;
+    if (few.includes(value)) return true;
+    if (few.push(value) > FEW) many = new Set(few);
+    return false;
+  }
+
+  return (value, limit) => {
+    room = limit;
+    fractions = 0;
+    try {
+      return keeps(value);
+    } catch {
+      return false; // too deep, or a getter threw: it is met again
+    } finally {
+      few.length = 0;
+      many = undefined;
+    }
+  };
+}

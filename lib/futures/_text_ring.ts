@@ -1,0 +1,73 @@
+/**
+ * A ring of bytes in shared memory, by which one thread hands texts to another one, in their order.
+ *
+ * Part of a worker's program, so it uses nothing from around it.
+ * @module
+ */
+
+/**
+ * Either end of the ring: one thread writes, the other one reads. Places in it are numbers of bytes since the beginning,
+ * which wrap around as 32-bit integers do.
+ */
+export interface TextRing {
+  /** Where the next text goes, at the earliest. */
+  readonly end: number;
+  /** Writes a text. Gives its place, from which on it goes to `end`; `undefined` if there is no room for it now. */
+  write(text: string): number | undefined;
+  /** Goes back to a place: nobody is going to read what was written after it. */
+  rewind(end: number): void;
+  /** Tells the reader that what ends by now can be read. */
+  publish(): void;
+  /** The place up to which all can be read. */
+  published(): number;
+  read(start: number, end: number): string;
+  /** Says that nothing before this place is read again. */
+  release(end: number): void;
+}
+
+/** Makes an end of the ring in `memory`, whose size is a power of two and 8. */
+export function makeTextRing(memory: SharedArrayBuffer): TextRing {
+  const size = memory.byteLength - 8;
+  const bytes = new Uint8Array(memory, 0, size);
+  const words = new Int32Array(memory, size, 2);
+  const PUBLISHED = 0;
+  const RELEASED = 1;
+  const utf8 = new TextEncoder();
+  const decoder = new TextDecoder();
+  /** Where texts are decoded from, as that takes longer from shared memory. */
+  let copy = new Uint8Array(0);
+  let end = 0;
+
+  return {
+    get end() {
+      return end;
+    },
+    write(text) {
+      const most = 3 * text.length;
+      const rest = size - (end & (size - 1));
+      // In one piece.
+      const start = most > rest ? end + rest : end;
+      if (((start + most - Atomics.load(words, RELEASED)) | 0) > size) return undefined;
+      const at = start & (size - 1);
+      end = (start + utf8.encodeInto(text, bytes.subarray(at, at + most)).written) | 0;
+      return start | 0;
+    },
+    rewind(place) {
+      end = place;
+    },
+    publish() {
+      Atomics.store(words, PUBLISHED, end);
+    },
+    published: () => Atomics.load(words, PUBLISHED),
+    read(start, end) {
+      const length = (end - start) | 0;
+      if (copy.length < length) copy = new Uint8Array(2 * length);
+      const at = start & (size - 1);
+      copy.set(bytes.subarray(at, at + length));
+      return decoder.decode(copy.subarray(0, length));
+    },
+    release(end) {
+      Atomics.store(words, RELEASED, end);
+    },
+  };
+}

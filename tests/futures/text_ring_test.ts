@@ -1,0 +1,54 @@
+/** Texts through memory that two threads share. */
+
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { makeTextRing } from "../../lib/futures/_text_ring.ts";
+
+const SIZE = 64;
+
+Deno.test("makeTextRing() gives texts in their order, round and round, and refuses what would run over another", () => {
+  const text = fc.string({ unit: "binary", maxLength: 12 });
+  // A number: so many texts are read.
+  const step = fc.oneof(text, fc.integer({ min: 1, max: 4 }));
+  fc.assert(fc.property(
+    fc.array(step, { maxLength: 200 }),
+    fc.constantFrom(0, 60, 2 ** 31 - 64, 2 ** 31 - 10, -10),
+    (steps, origin) => {
+      const memory = new SharedArrayBuffer(SIZE + 8);
+      const writer = makeTextRing(memory);
+      const reader = makeTextRing(memory);
+      writer.rewind(origin);
+      reader.release(origin);
+      const places: { text: string; start: number; end: number }[] = [];
+      for (const step of steps) {
+        if (typeof step === "string") {
+          const start = writer.write(step);
+          if (start !== undefined) places.push({ text: step, start, end: writer.end });
+          else assert(places.length > 0 || 6 * step.length > SIZE, `no room for ${step.length} though it is empty`);
+          continue;
+        }
+        for (const { text, start, end } of places.splice(0, step)) {
+          assertEquals(reader.read(start, end), text);
+          reader.release(end);
+        }
+      }
+      assertEquals(places.map(({ start, end }) => reader.read(start, end)), places.map(({ text }) => text));
+    },
+  ));
+});
+
+Deno.test("makeTextRing() takes back what was not published", () => {
+  const memory = new SharedArrayBuffer(SIZE + 8);
+  const writer = makeTextRing(memory);
+  const reader = makeTextRing(memory);
+  assertEquals(writer.write("first"), 0);
+  writer.publish();
+  assertEquals(reader.published(), 5);
+  const { end } = writer;
+  writer.write("second");
+  writer.rewind(end);
+  assertEquals(writer.write("third"), 5);
+  assertEquals(reader.published(), 5);
+  assertEquals(reader.read(0, 5), "first");
+  assertEquals(reader.read(5, writer.end), "third");
+});
