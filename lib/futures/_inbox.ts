@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { makeBell } from "./_bell.ts";
 import type { IsPlain } from "./_plain_data.ts";
 import {
   type Call,
@@ -68,6 +69,7 @@ interface Parts {
   readonly slotWord: typeof slotWord;
   readonly valueOf: typeof valueOf;
   readonly POLL: number;
+  readonly makeBell: typeof makeBell;
   readonly makePatience: typeof makePatience;
   readonly nextTurn: typeof nextTurn;
 }
@@ -126,7 +128,7 @@ function writeText(
 
 /** The worker's side. */
 export interface Inbox {
-  /** Takes note that a message has come. */
+  /** Takes note that the worker is awake, as a message has come. */
   awake(): void;
   /** The number of the next call. */
   position(): number;
@@ -143,9 +145,9 @@ export interface Inbox {
 
 /** Makes the {@linkcode Inbox} of a worker. Part of its program. */
 export function makeInbox(
-  { parked, sent, states, ids, shapes, args }: SharedSlots,
+  { workerBell, sent, states, ids, shapes, args }: SharedSlots,
   texts: TextRing,
-  { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn }: Parts,
+  { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makeBell, makePatience, nextTurn }: Parts,
 ): Inbox {
   /** The number of the next call. */
   let next = 0;
@@ -153,6 +155,8 @@ export function makeInbox(
   /** Whether the last call came by the memory. While it looks for more of these, messages are late. */
   let small = false;
   let waits = 0;
+  let look = () => {};
+  const bell = makeBell(workerBell, () => look());
   // A worker that runs a few calls only does without what `nextTurn` loads.
   const patience = makePatience(POLL, 4);
 
@@ -176,9 +180,10 @@ export function makeInbox(
   }
 
   function awake(): void {
+    waits++;
     if (!isParked) return;
     isParked = false;
-    Atomics.store(parked, 0, 0);
+    bell.ignore();
   }
 
   return {
@@ -216,24 +221,22 @@ export function makeInbox(
       const until = looks ? performance.now() + POLL : 0;
       // Each look is in a turn of the event loop, which is never kept from messages, timers, and what calls have left
       // behind.
-      const look = () => {
+      look = () => {
         if (mine !== waits) return;
         if (isMore()) {
           if (looks && !isParked) patience.learn(true);
           awake();
           resume();
-        } else if (isParked) return;
-        else if (looks && performance.now() < until) nextTurn(look);
+        } else if (looks && !isParked && performance.now() < until) nextTurn(look);
         else {
-          if (looks) patience.learn(false);
+          if (looks && !isParked) patience.learn(false);
           park();
         }
       };
       const park = () => {
         isParked = true;
-        // In this order, while the parent stores the call before it looks at the flag: whichever of the two is first,
-        // the parent sees the flag or the call is seen here.
-        Atomics.store(parked, 0, 1);
+        // In this order: whether a call is stored before or after, it is seen here, or the parent rings.
+        bell.listen();
         if (isMore()) nextTurn(look);
       };
       if (looks || isMore()) nextTurn(look);

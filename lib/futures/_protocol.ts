@@ -91,10 +91,10 @@ export const RING_BYTES = 131_072 + 8;
  * number, its duration, and its call if that is small.
  */
 export interface SharedSlots {
-  /** 1 while the parent is going to look: the worker need not wake it for a result. */
-  readonly woken: Int32Array;
-  /** 1 while the worker waits for a message: the parent has to send one for it to look. */
-  readonly parked: Int32Array;
+  /** By which the worker tells its parent of results. */
+  readonly parentBell: Int32Array;
+  /** By which the parent tells its worker of calls. */
+  readonly workerBell: Int32Array;
   /** How many calls were sent, in all; it wraps around. */
   readonly sent: Int32Array;
   readonly states: Int32Array;
@@ -118,8 +118,8 @@ export function layOutSlots(memory: SharedArrayBuffer, slots: number): SharedSlo
     ids: new Int32Array(memory, 16 * slots, slots),
     shapes: new Int32Array(memory, 20 * slots, slots),
     args: new Float64Array(memory, 24 * slots, 4 * slots),
-    woken: new Int32Array(memory, 56 * slots, 1),
-    parked: new Int32Array(memory, 56 * slots + 4, 1),
+    parentBell: new Int32Array(memory, 56 * slots, 1),
+    workerBell: new Int32Array(memory, 56 * slots + 4, 1),
     sent: new Int32Array(memory, 56 * slots + 8, 1),
   };
 }

@@ -29,7 +29,7 @@ export interface Link {
 }
 
 /** Runs the calls that the parent sends, one after another. */
-export function taskRunner(states: Int32Array, link: Link, parts: Parts): (message: ToWorker | null) => void {
+export function taskRunner(states: Int32Array, link: Link, parts: Parts): (message: ToWorker) => void {
   const { SLOTS, SlotState, encodeError, slotWord } = parts;
   const { inbox } = link;
 
@@ -424,7 +424,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
 
   return (message) => {
     inbox?.awake();
-    switch (message?.[0]) {
+    switch (message[0]) {
       case "init":
         maxMemory = message[4] ?? Infinity;
         initialize(message[1], message[2], message[3]);

@@ -9,15 +9,15 @@ export type ThreadMemory = readonly [slots: SharedArrayBuffer, calls: SharedArra
 export function threadProgram(parts: Parts): void {
   const { SLOTS, SLOT_ARGS, MAX_TEXT, SlotState, slotWord, stateOf } = parts;
   const isPlain = parts.makeIsPlain();
-  let run: ((message: ToWorker | null) => void) | undefined;
+  let run: ((message: ToWorker) => void) | undefined;
 
   // The first message is the memory; the others are for the runner.
-  const post = parts.takeChannel((data: ToWorker | null | ThreadMemory) => {
-    if (run !== undefined) return run(data as ToWorker | null);
+  const post = parts.takeChannel((data: ToWorker | ThreadMemory) => {
+    if (run !== undefined) return run(data as ToWorker);
     const [memory, callTexts, resultTexts] = data as ThreadMemory;
     const slots = parts.layOutSlots(memory, SLOTS);
     const texts = parts.makeTextRing(resultTexts);
-    const { woken, states, numbers, durations, args } = slots;
+    const { parentBell, states, numbers, durations, args } = slots;
 
     /** Where the value stands that is the result of the call in a slot. */
     const write = (slot: number, value: unknown): number => {
@@ -43,7 +43,7 @@ export function threadProgram(parts: Parts): void {
         }
         durations[slot] = duration;
         Atomics.store(states, slot, slotWord(seq, SLOTS, state));
-        if (Atomics.exchange(woken, 0, 1) === 0) post(null);
+        parts.ring(parentBell);
       },
       send(message) {
         if (message[0] === "error") {

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { makeBell, ring } from "./_bell.ts";
 import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
@@ -67,6 +68,7 @@ export class ThreadTransport implements Transport {
   /** The oldest call whose result has not been looked at, and the number after the last one. */
   #head = 0;
   #next = 0;
+  readonly #bell = makeBell(this.#slots.parentBell, () => this.#receive(null));
   #ref = true;
   #ended = false;
   /** Whether the next call has to come after a message: its function's definition, or that it is a stream. */
@@ -100,7 +102,7 @@ export class ThreadTransport implements Transport {
         ...(permissions === undefined ? {} : { deno: { permissions } }),
       } as WorkerOptions,
     );
-    this.#worker.onmessage = (event: MessageEvent<FromWorker | null>) => this.#receive(event.data);
+    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
     this.#worker.onerror = (event) => {
       event.preventDefault(); // Deno has printed it
       this.#end({ message: `died of an uncaught error: ${event.message}`, cause: event.error ?? undefined });
@@ -124,7 +126,7 @@ export class ThreadTransport implements Transport {
   }
 
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
-    const { states, ids, sent, parked } = this.#slots;
+    const { states, ids, sent, workerBell } = this.#slots;
     const next = first + calls.length;
     const inMemory = transfer.length === 0 && !this.#follows && this.#write(first, calls);
     for (let seq = first; seq < next; seq++) {
@@ -142,8 +144,8 @@ export class ThreadTransport implements Transport {
     Atomics.store(sent, 0, next | 0);
     if (!inMemory) return;
     this.#callTexts.publish(); // after them, as `take` wants it
-    if (Atomics.exchange(parked, 0, 0) === 1) this.#post(null);
-    else this.#watch();
+    ring(workerBell);
+    this.#watch();
   }
 
   #write(first: number, calls: readonly Call[]): boolean {
@@ -219,7 +221,7 @@ export class ThreadTransport implements Transport {
     return Atomics.compareExchange(this.#slots.states, seq % SLOTS, expected, slotWord(seq, SLOTS, to)) === expected;
   }
 
-  #post(message: ToWorker | null, transfer: readonly Transferable[] = []): void {
+  #post(message: ToWorker, transfer: readonly Transferable[] = []): void {
     this.#worker.postMessage(message, transfer as Transferable[]);
   }
 
@@ -236,8 +238,7 @@ export class ThreadTransport implements Transport {
       nextTurn(this.#look);
     }
     this.#until = performance.now() + POLL;
-    // The worker need not wake who looks anyway.
-    Atomics.store(this.#slots.woken, 0, 1);
+    this.#bell.ignore();
   }
 
   readonly #look = (): void => {
@@ -332,9 +333,8 @@ export class ThreadTransport implements Transport {
    * a message.
    */
   #collect(): void {
-    const { woken, numbers, durations } = this.#slots;
-    // In this order: a result that is stored after the flag is down sends a new message.
-    Atomics.store(woken, 0, 0);
+    const { numbers, durations } = this.#slots;
+    this.#bell.listen(); // before the look
     while (this.#head < this.#next) {
       const seq = this.#head;
       const slot = seq % SLOTS;
@@ -368,6 +368,7 @@ export class ThreadTransport implements Transport {
     this.setRef(false);
     this.#ended = true;
     this.#worker.onmessage = null;
+    this.#bell.close();
     this.#worker.terminate();
     queueMicrotask(() => this.#events.exited(exit));
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { makeBell, ring } from "./_bell.ts";
 import { makeCodec } from "./_codec.ts";
 import { findUncloneable } from "./_cloneable.ts";
 import { encodeError } from "./_error_codec.ts";
@@ -50,6 +51,8 @@ export interface Parts {
   readonly slotWord: typeof slotWord;
   readonly stateOf: typeof stateOf;
   readonly valueOf: typeof valueOf;
+  readonly makeBell: typeof makeBell;
+  readonly ring: typeof ring;
   readonly makeInbox: typeof makeInbox;
   readonly makePatience: typeof makePatience;
   readonly nextTurn: typeof nextTurn;
@@ -79,6 +82,8 @@ const PARTS = `{
   stateOf: ${stateOf},
   valueOf: ${valueOf},
   POLL: ${POLL},
+  makeBell: ${makeBell},
+  ring: ${ring},
   makeInbox: ${makeInbox},
   makePatience: ${makePatience},
   nextTurn: ${nextTurn},

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import { makeBell } from "../../lib/futures/_bell.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { makeInbox, makePatience, nextTurn, POLL, writeCalls } from "../../lib/futures/_inbox.ts";
 import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
@@ -23,7 +24,7 @@ import { makeTextRing } from "../../lib/futures/_text_ring.ts";
 import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
 import { makeFresh, poolTest } from "./_helpers.ts";
 
-const PARTS = { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makePatience, nextTurn };
+const PARTS = { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makeBell, makePatience, nextTurn };
 const small = fc.oneof(fc.double(), fc.constantFrom(-0, NaN, undefined, null, true, false, Infinity, 5e-324));
 const numbers = fc.array(small, { maxLength: SLOT_ARGS });
 const plain = fc.json({ maxDepth: 3 }).map((text) => JSON.parse(text) as unknown)
