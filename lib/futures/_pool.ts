@@ -46,6 +46,13 @@ import { expectRetrieval } from "./_unretrieved.ts";
  */
 const AHEAD = 2;
 /**
+ * A worker whose only call takes less than this, in milliseconds, is given one more however long that takes: what it costs
+ * to wait for the next call would be a good part of it.
+ */
+const SHORT = 10;
+/** What a call counts for that takes long, or nobody knows how long. Milliseconds. */
+const LONG = 1e6;
+/**
  * How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds.
  */
 const IDLE = 1000;
@@ -293,6 +300,7 @@ export class Pool {
   #dispatch(): void {
     this.#dropDone();
     this.#handOut();
+    if (this.#queue.length === 0) this.#shareOut();
     const { minWorkers, maxQueue, idleTimeout } = this.#settings;
     if (this.#workers.size < minWorkers) this.#keepWorkers();
     if (maxQueue !== Infinity) this.#admission.letIn();
@@ -339,12 +347,27 @@ export class Pool {
     for (const worker of this.#workers) {
       if (worker.ready && worker.count === 0) this.#hand(worker, Math.ceil(queue.length / free--));
     }
+    // Who starts will have nothing to do, either.
+    let starting = false;
+    for (const worker of this.#workers) if (worker.count === 0) starting = true;
     for (const worker of this.#workers) {
       if (queue.length === 0) break;
-      if (worker.ready && worker.count > 0 && !worker.stuck && worker.load < AHEAD / 2) {
-        this.#hand(worker, queue.length);
-      }
+      if (!worker.ready || worker.count === 0 || worker.stuck) continue;
+      if (worker.load < AHEAD / 2) this.#hand(worker, queue.length);
+      else if (!starting && worker.count === 1 && worker.load < SHORT) this.#hand(worker, 1);
     }
+  }
+
+  /** Takes back what waits in one worker while another one has nothing to do, unless it is over in a moment. */
+  #shareOut(): void {
+    let free = false;
+    let most: PoolWorker | undefined;
+    for (const worker of this.#workers) {
+      if (!worker.ready || worker.returning > 0) continue;
+      if (worker.count === 0) free = true;
+      else if (worker.count > 1 && worker.load > (most?.load ?? AHEAD)) most = worker;
+    }
+    if (free && most !== undefined) this.#takeBack(most);
   }
 
   /** Takes what was cancelled or given up off the front of the queue; with nothing else left, that is all of it. */
@@ -374,7 +397,8 @@ export class Pool {
       if (task === undefined) break;
       const { cost, settings } = task;
       const first = worker.count + batch.length === 0;
-      if (!first && load + cost > AHEAD) break;
+      // One is given ahead in any case, where it is asked for one.
+      if (!first && load + cost > AHEAD && !(worker.count === 1 && share === 1)) break;
       if (!this.#canImport(worker, settings.ref)) {
         if (first) this.#retire(worker);
         break;
@@ -385,7 +409,7 @@ export class Pool {
       const alone = moves || task.alone;
       if (alone && !first) break;
       queue.shift();
-      task.load = moves ? AHEAD : Math.min(cost, AHEAD);
+      task.load = moves ? LONG : Math.min(cost, LONG);
       load += task.load;
       batch.push(task);
       transfer = settings.transfer;

@@ -7,7 +7,7 @@ import { LONGEST_TIMER } from "../_after.ts";
 import type { PoolSettings } from "./_pool_settings.ts";
 import type { PoolWorker } from "./_pool_worker.ts";
 
-/** How long a worker may take for what it was given ahead before the rest is taken back, in milliseconds. */
+/** How much longer than expected a worker may take for a call before those behind it are taken back, in milliseconds. */
 const STUCK = 5;
 
 /** Takes back what waits behind a call that takes longer than expected. */
@@ -31,7 +31,7 @@ export class StuckWatch {
       if (this.#isNeeded()) {
         const now = performance.now();
         for (const worker of this.#workers) {
-          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK) continue;
+          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK + worker.oldest()!.load) continue;
           worker.stuck = true;
           this.#takeBack(worker);
         }

@@ -45,7 +45,7 @@ export interface PoolOptions<I extends unknown[] = unknown[]> {
    */
   maxMemory?: number | undefined;
   /**
-   * How many calls may wait for a worker; tiny ones that a worker was handed ahead do not count. What happens to more is
+   * How many calls may wait for a worker; short ones that a worker was handed ahead do not count. What happens to more is
    * up to `onFull`. {@linkcode PoolExecutor.map} reads no
    * further while the pool is full, so with `maxQueue` it takes an endless iterable in constant memory. No limit by
    * default.

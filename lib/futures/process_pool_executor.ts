@@ -78,7 +78,7 @@ export interface ProcessPoolExecutorOptions<I extends unknown[] = unknown[]> ext
  *
  * Where it differs from CPython's: a process that dies is replaced and fails only the call that it ran; a call that a
  * process has been handed but not started is not `running()`. `cancel()` of such a call is false, as there; few are
- * handed ahead, and only tiny ones.
+ * handed ahead, and none behind a call that takes 10 ms.
  *
  * @typeParam I The types of the initializer's arguments.
  *

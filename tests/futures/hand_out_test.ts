@@ -1,0 +1,176 @@
+/** Which worker is given which call, and when: a pool over workers that do what the test says. */
+
+import { assertEquals } from "@std/assert";
+import { BrokenExecutorError } from "../../lib/futures/errors.ts";
+import { functionRef } from "../../lib/futures/_function_ref.ts";
+import { NO_OPTIONS } from "../../lib/futures/_no_options.ts";
+import { Pool } from "../../lib/futures/_pool.ts";
+import { commonSettings } from "../../lib/futures/_pool_settings.ts";
+import type { Call } from "../../lib/futures/_protocol.ts";
+import { CALL } from "../../lib/futures/_task.ts";
+import type { Transport, TransportEvents } from "../../lib/futures/_transport.ts";
+
+/** A worker that runs the oldest of its calls until the test lets it end. */
+class FakeWorker implements Transport {
+  readonly #events: TransportEvents;
+  readonly #revokesAtOnce: boolean;
+  /** The calls that it holds: their numbers, and what they were given. */
+  #calls: { seq: number; given: unknown }[] = [];
+
+  constructor(events: TransportEvents, revokesAtOnce: boolean) {
+    this.#events = events;
+    this.#revokesAtOnce = revokesAtOnce;
+  }
+
+  /** What it was given, the call that runs first. */
+  get holds(): unknown[] {
+    return this.#calls.map(({ given }) => given);
+  }
+
+  start(): void {
+    this.#events.ready();
+  }
+
+  /** Ends the call that runs. What it took is not told, so that nothing is learned from it. */
+  async end(): Promise<void> {
+    const { seq, given } = this.#calls.shift()!;
+    this.#events.succeeded(seq, -1, given);
+    this.#events.drained();
+    await this.#settle();
+  }
+
+  /** Whatever follows by itself, which no timer is part of. */
+  async #settle(): Promise<void> {
+    for (let i = 0; i < 20; i++) await null;
+  }
+
+  send(first: number, calls: readonly Call[]): void {
+    calls.forEach(([, given], i) => this.#calls.push({ seq: first + i, given: (given as unknown[])[0] }));
+  }
+
+  takeBack(): readonly number[] {
+    const seqs = this.#calls.splice(1).map(({ seq }) => seq);
+    if (this.#revokesAtOnce) return seqs;
+    queueMicrotask(() => this.#events.returned(seqs));
+    return [];
+  }
+
+  revoke(seq: number): boolean {
+    const index = this.#calls.findIndex((call) => call.seq === seq);
+    if (!this.#revokesAtOnce || index < 1) return false;
+    this.#calls.splice(index, 1);
+    return true;
+  }
+
+  kill(): void {
+    this.#events.exited({ message: "was closed", code: null, signal: null } as never);
+  }
+
+  close(): void {
+    queueMicrotask(() => this.kill());
+  }
+
+  isRunning = (seq: number): boolean => this.#calls[0]?.seq === seq;
+  mayHaveStarted = (seq: number): boolean => this.isRunning(seq);
+  abandon = (): boolean => false;
+  define(): void {}
+  openStream(): void {}
+  grant(): void {}
+  stopStream(): void {}
+  forget(): void {}
+  setRef(): void {}
+}
+
+for (const revokesAtOnce of [true, false]) {
+  const kind = revokesAtOnce ? "that revokes at once" : "that revokes later";
+
+  /** A pool, its workers, and a function that submits calls which are expected to take so many milliseconds. */
+  const makePool = async (maxWorkers: number, ready = maxWorkers) => {
+    const workers: FakeWorker[] = [];
+    const pool = new Pool({
+      ...commonSettings({}, maxWorkers, false),
+      name: "FakePool",
+      workerName: (index) => `fake ${index}`,
+      Broken: BrokenExecutorError,
+      toProcess: false,
+      revokesAtOnce,
+      canUnref: true,
+      importsAtStart: false,
+      start: (_worker, _initializer, events) => {
+        const worker = new FakeWorker(events, revokesAtOnce);
+        workers.push(worker);
+        return worker;
+      },
+    });
+    const submit = async (cost: number | undefined, ...ids: unknown[]) => {
+      const fn = (id: unknown) => id;
+      const ref = functionRef(fn);
+      if (cost !== undefined) ref.cost = cost;
+      for (const id of ids) pool.submit(NO_OPTIONS, fn, [id], CALL);
+      await null;
+    };
+    const warm = pool.warmUp(ready);
+    for (const worker of workers) worker.start();
+    await warm;
+    const holds = () => workers.map((worker) => worker.holds);
+    const end = async () => {
+      const ended = pool.shutdown({ wait: true });
+      while (workers.some((worker) => worker.holds.length > 0)) {
+        for (const worker of workers) if (worker.holds.length > 0) await worker.end();
+      }
+      await ended;
+    };
+    return { submit, workers, holds, end };
+  };
+
+  Deno.test(`Pool ${kind} gives a worker one short call ahead, and a long one none`, async () => {
+    const short = await makePool(2);
+    await short.submit(4, 1, 2, 3, 4, 5, 6);
+    assertEquals(short.holds(), [[1, 3], [2, 4]]);
+    await short.workers[1]!.end();
+    assertEquals(short.holds(), [[1, 3], [4, 5]]);
+    await short.end();
+    for (const cost of [10, undefined]) {
+      const long = await makePool(2);
+      await long.submit(cost, 1, 2, 3, 4);
+      assertEquals(long.holds(), [[1], [2]]);
+      await long.end();
+    }
+  });
+
+  Deno.test(`Pool ${kind} keeps short calls for a worker that starts`, async () => {
+    const { submit, workers, holds, end } = await makePool(2, 1);
+    await submit(4, 1, 2, 3, 4);
+    assertEquals(holds(), [[1], []]);
+    workers[1]!.start();
+    assertEquals(holds(), [[1, 3], [2, 4]]);
+    await end();
+  });
+
+  Deno.test(`Pool ${kind} gives quick calls ahead for 2 ms in all`, async () => {
+    const { submit, holds, end } = await makePool(1);
+    await submit(0.5, 1, 2, 3, 4, 5, 6);
+    assertEquals(holds(), [[1, 2, 3, 4]]);
+    await end();
+  });
+
+  Deno.test(`Pool ${kind} takes what waits in a worker to one that has nothing to do`, async () => {
+    const { submit, holds, workers, end } = await makePool(2);
+    await submit(4, 1, 2, 3, 4);
+    assertEquals(holds(), [[1, 3], [2, 4]]);
+    await workers[0]!.end();
+    await workers[0]!.end();
+    assertEquals(holds(), [[4], [2]]);
+    await end();
+  });
+
+  Deno.test(`Pool ${kind} leaves in a worker what is over in a moment`, async () => {
+    const { submit, holds, workers, end } = await makePool(2);
+    await submit(0.5, 1, 2, 3, 4, 5);
+    assertEquals(holds(), [[1, 2, 3], [4, 5]]);
+    await workers[1]!.end();
+    await workers[1]!.end();
+    assertEquals(holds(), [[1, 2, 3], []]);
+    await end();
+  });
+}
