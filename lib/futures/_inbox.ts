@@ -23,10 +23,10 @@ import {
 import type { TextRing } from "./_text_ring.ts";
 
 /**
- * For how long a worker, or its parent, looks for what it expects before it goes to sleep, in milliseconds: about what it
- * takes to be woken. A machine with one processor has better things to do.
+ * For how long a worker, or its parent, looks for what it expects before it goes to sleep, in milliseconds: what
+ * it takes the other side to be woken and to answer. A machine with one processor has better things to do.
  */
-export const POLL: number = navigator.hardwareConcurrency > 1 ? 0.03 : 0;
+export const POLL: number = navigator.hardwareConcurrency > 1 ? 0.08 : 0;
 
 /** Whether it is worth while to look. */
 export interface Patience {
