@@ -44,7 +44,12 @@ export function makeIsPlain(): IsPlain {
     const prototype = Object.getPrototypeOf(value);
     if (Array.isArray(value)) {
       if (prototype !== Array.prototype) return false;
-      for (let i = 0; i < value.length; i++) if (!keeps(value[i])) return false;
+      const before = room;
+      for (let i = 0; i < value.length; i++) {
+        if (!keeps(value[i])) return false;
+        // Items are mostly alike, so it need not be found out the long way that there is no room for all.
+        if (i === 0 && (before - room) * value.length > 2 * before) return false;
+      }
       return Object.keys(value).length === value.length;
     }
     if (prototype !== Object.prototype) return false;

@@ -81,10 +81,10 @@ export const SLOT_ARGS = 4;
 export const TEXT_SHAPE = 15;
 
 /** The characters that a text of JSON may have to go by the memory. What takes longer to write is not held up by a message. */
-export const MAX_TEXT = 8192;
+export const MAX_TEXT = 32_768;
 
 /** The bytes of the memory of a {@linkcode makeTextRing}: enough for what 64 callers at a time send of a kilobyte each. */
-export const RING_BYTES = 131_072 + 8;
+export const RING_BYTES = 262_144 + 8;
 
 /**
  * The memory that a parent shares with a thread: some words, and for each slot its state, its result if that is a
