@@ -1,6 +1,6 @@
 /**
- * The scheduling core of the pools: a queue of calls, workers that are started as they are needed, and hand-out that
- * adapts to how long calls take.
+ * The core of the pools: what becomes of calls and of workers. Who is given what is the {@linkcode Dispatcher}'s to say,
+ * how long the program waits for it the {@linkcode Lifeline}'s.
  *
  * What it promises:
  * - Calls start in the order of their submission, as far as several workers allow an order.
@@ -24,7 +24,9 @@ import {
 import type { MapAdmission, ShutdownOptions, SubmitOptions } from "./executor.ts";
 import { type ChunkFailure, failureIn, joinChunk } from "./_chunk.ts";
 import { Admission } from "./_admission.ts";
+import { Dispatcher } from "./_dispatcher.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
+import { Lifeline } from "./_lifeline.ts";
 import { NO_OPTIONS } from "./_no_options.ts";
 import { cloneContext, notCloneable } from "./_not_cloneable.ts";
 import { CoarseClock, PoolCounters } from "./_pool_counters.ts";
@@ -35,27 +37,11 @@ import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { PoolWorker } from "./_pool_worker.ts";
 import { SignalWatch } from "./_signals.ts";
 import { CALL, type CallKind, Task, type TaskOwner, type TaskSettings, taskSettings } from "./_task.ts";
-import { TaskQueue } from "./_task_queue.ts";
 import type { TransportEvents, TransportExit } from "./_transport.ts";
 import { crashError, endingOf, wantsRetry } from "./_worker_crash.ts";
 import { IdleWatch, StuckWatch } from "./_worker_watch.ts";
 import { expectRetrieval } from "./_unretrieved.ts";
 
-/**
- * How much work a worker is given ahead, in milliseconds: enough to hide a round trip, too little to hold anybody up.
- */
-const AHEAD = 2;
-/**
- * A worker whose only call takes less than this, in milliseconds, is given one more however long that takes: what it costs
- * to wait for the next call would be a good part of it.
- */
-const SHORT = 10;
-/** What a call counts for that takes long, or nobody knows how long. Milliseconds. */
-const LONG = 1e6;
-/**
- * How long an idle pool waits before it closes its workers, where they cannot but keep the program alive. Milliseconds.
- */
-const IDLE = 1000;
 /** After how many workers in a row that died while they started a pool is given up. */
 const MAX_FAILED_STARTS = 3;
 
@@ -68,31 +54,24 @@ const LOADING = Symbol.for("@skein/skein.loading");
 
 export class Pool {
   readonly #settings: PoolSettings;
-  readonly #queue = new TaskQueue();
   /** The workers that take calls, or will when they have started. */
   readonly #workers = new Set<PoolWorker>();
   /** The workers that get no more calls. */
   readonly #retired = new Set<PoolWorker>();
-  /** How many tasks, and calls of `warmUp()`, have not ended. */
-  #pending = 0;
-  /** How many of them are streams that wait for their readers. */
-  #stalled = 0;
-  /** How many of the tasks in the queue are over. */
-  #stale = 0;
   readonly #counters = new PoolCounters();
   readonly #clock = new CoarseClock();
   readonly #observer = new PoolObserver();
   readonly #admission = new Admission(() => !this.#isFull());
+  readonly #lifeline: Lifeline;
+  readonly #dispatcher: Dispatcher;
   /** The settings of the last call without options. */
   #plain: TaskSettings | undefined;
   #failedStarts = 0;
   #dispatching = false;
-  #handing = false;
   /** How many workers in a row died while nothing was to be done. */
   #idleDeaths = 0;
   readonly #stuckWatch: StuckWatch;
   readonly #idleWatch: IdleWatch;
-  #idling: ReturnType<typeof setTimeout> | undefined;
   #shutDown = false;
   #cancelling = false;
   #broken: BrokenExecutorError | undefined;
@@ -112,6 +91,22 @@ export class Pool {
       );
     }
     this.#settings = settings;
+    this.#lifeline = new Lifeline(settings, {
+      active: this.#workers,
+      retired: this.#retired,
+      retire: (worker) => this.#retire(worker),
+    });
+    this.#dispatcher = new Dispatcher(settings, {
+      workers: this.#workers,
+      start: () => this.#start(),
+      retire: (worker) => this.#retire(worker),
+      takeBack: (worker) => this.#takeBack(worker),
+      handed: (worker) => this.#watchTime(worker),
+      refuse: (task, cause) => {
+        this.#fail(undefined, task, notCloneable(task.settings.ref.name, task.args, settings.toProcess, cause));
+        this.#dispatchSoon();
+      },
+    });
     this.#stuckWatch = new StuckWatch(this.#workers, settings, (worker) => this.#takeBack(worker));
     this.#idleWatch = new IdleWatch(this.#workers, settings, (worker) => this.#retire(worker));
     if (settings.initializer !== undefined) this.#addModule(settings.initializer.ref);
@@ -136,9 +131,9 @@ export class Pool {
     if (signal !== undefined) this.#signals.listen(signal, task);
     task.submittedAt = this.#clock.now;
     this.#counters.submitted++;
-    this.#queue.push(task);
+    this.#dispatcher.push(task);
     this.#idleDeaths = 0;
-    this.#hold();
+    this.#lifeline.hold();
     this.#dispatchSoon();
     this.#admission.entered();
     return task;
@@ -182,7 +177,7 @@ export class Pool {
   /** As `PoolExecutor.warmUp`. */
   async warmUp(count: number): Promise<void> {
     this.#assertOpen();
-    this.#hold();
+    this.#lifeline.hold();
     this.#idleWatch.pause();
     try {
       while (this.#broken === undefined && !this.#shutDown) {
@@ -224,25 +219,26 @@ export class Pool {
   /** Lets a stream send so many values more. */
   grant(task: Task, count: number): void {
     task.worker?.transport.grant(task.seq, count);
-    this.#setStalled(task, false);
+    this.#lifeline.setStalled(task, false);
   }
 
   /** Asks the generator of a stream to return. */
   stopStream(task: Task): void {
     task.worker?.transport.stopStream(task.seq);
-    this.#setStalled(task, false);
+    this.#lifeline.setStalled(task, false);
   }
 
   /** As `Executor.shutdown`. */
   shutdown({ wait = true, cancelFutures = false, timeout }: ShutdownOptions): Promise<void> {
     const limit = toMilliseconds(timeout, "timeout");
     this.#shutDown = true;
+    this.#lifeline.shutDown();
     this.#tellWatchers();
     const callOff = after(limit, () => this.kill("SIGKILL", `shutdown(), as its time of ${limit} ms is over`));
     this.#ended.promise.then(callOff);
     if (cancelFutures) this.#cancelAll();
     // Somebody waits for the workers to end, though no task does.
-    if (wait) { for (const worker of [...this.#workers, ...this.#retired]) worker.transport.setRef(true); }
+    if (wait) this.#lifeline.holdAll();
     this.#endIfDone();
     return wait ? this.#ended.promise : Promise.resolve();
   }
@@ -250,6 +246,7 @@ export class Pool {
   /** As `ProcessPoolExecutor.killWorkers`: what is queued is cancelled, what runs ends with its worker. */
   kill(signal: Deno.Signal, what: string): Promise<void> {
     this.#shutDown = true;
+    this.#lifeline.shutDown();
     this.#broken ??= new this.#settings.Broken(`The workers were ended by ${what}`);
     this.#tellWatchers();
     this.#cancelAll();
@@ -268,10 +265,7 @@ export class Pool {
 
   #cancelAll(): void {
     this.#cancelling = true;
-    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      if (task.done()) this.#dropped(task);
-      else task.cancel();
-    }
+    this.#dispatcher.clear((task) => task.cancel());
     for (const worker of this.#workers) {
       if (this.#settings.revokesAtOnce) { for (const task of worker.tasks()) task.cancel(); }
       else if (worker.count > 1) this.#takeBack(worker);
@@ -298,9 +292,7 @@ export class Pool {
   }
 
   #dispatch(): void {
-    this.#dropDone();
-    this.#handOut();
-    if (this.#queue.length === 0) this.#shareOut();
+    if (this.#broken === undefined) this.#dispatcher.handOut();
     const { minWorkers, maxQueue, idleTimeout } = this.#settings;
     if (this.#workers.size < minWorkers) this.#keepWorkers();
     if (maxQueue !== Infinity) this.#admission.letIn();
@@ -311,131 +303,7 @@ export class Pool {
 
   /** Whether as many calls wait as may. */
   #isFull(): boolean {
-    const { maxQueue, maxWorkers } = this.#settings;
-    if (this.#queue.length < maxQueue || this.#broken !== undefined || this.#shutDown) return false;
-    // What a worker takes, or will when it has started, does not wait.
-    this.#handOut();
-    let free = maxWorkers - this.#workers.size;
-    for (const worker of this.#workers) if (worker.count === 0) free++;
-    return this.#queue.length - this.#stale >= maxQueue + free;
-  }
-
-  #handOut(): void {
-    // Not again from a callback of what is being handed out.
-    if (this.#queue.length === 0 || this.#broken !== undefined || this.#handing) return;
-    this.#handing = true;
-    try {
-      this.#handToWorkers();
-    } finally {
-      this.#handing = false;
-    }
-  }
-
-  #handToWorkers(): void {
-    const queue = this.#queue;
-    let idle = 0;
-    for (const worker of this.#workers) if (worker.count === 0) idle++;
-    const { maxWorkers } = this.#settings;
-    while (idle < queue.length && this.#workers.size < maxWorkers && this.#broken === undefined) {
-      if (!this.#start()) break;
-      idle++;
-    }
-    // First those that have nothing to do; only then ahead, so that no call waits behind another one while a worker is
-    // idle.
-    let free = 0;
-    for (const worker of this.#workers) if (worker.ready && worker.count === 0) free++;
-    for (const worker of this.#workers) {
-      if (worker.ready && worker.count === 0) this.#hand(worker, Math.ceil(queue.length / free--));
-    }
-    // Who starts will have nothing to do, either.
-    let starting = false;
-    for (const worker of this.#workers) if (worker.count === 0) starting = true;
-    for (const worker of this.#workers) {
-      if (queue.length === 0) break;
-      if (!worker.ready || worker.count === 0 || worker.stuck) continue;
-      if (worker.load < AHEAD / 2) this.#hand(worker, queue.length);
-      else if (!starting && worker.count === 1 && worker.load < SHORT) this.#hand(worker, 1);
-    }
-  }
-
-  /** Takes back what waits in one worker while another one has nothing to do, unless it is over in a moment. */
-  #shareOut(): void {
-    let free = false;
-    let most: PoolWorker | undefined;
-    for (const worker of this.#workers) {
-      if (!worker.ready || worker.returning > 0) continue;
-      if (worker.count === 0) free = true;
-      else if (worker.count > 1 && worker.load > (most?.load ?? AHEAD)) most = worker;
-    }
-    if (free && most !== undefined) this.#takeBack(most);
-  }
-
-  /** Takes what was cancelled or given up off the front of the queue; with nothing else left, that is all of it. */
-  #dropDone(): void {
-    for (let task = this.#queue.peek(); task?.done(); task = this.#queue.peek()) {
-      this.#queue.shift();
-      this.#dropped(task);
-    }
-  }
-
-  /** Takes note that a task was taken out of the queue that is over. */
-  #dropped(task: Task): void {
-    this.#stale--;
-    if (task.cancelled()) task.setRunningOrNotifyCancel();
-  }
-
-  /** Gives a worker up to `share` calls: one, or as many as take some milliseconds. */
-  #hand(worker: PoolWorker, share: number): void {
-    const queue = this.#queue;
-    const batch: Task[] = [];
-    let load = worker.load;
-    let transfer: readonly Transferable[] = [];
-    const room = Math.min(share, worker.room);
-    while (batch.length < room) {
-      this.#dropDone();
-      const task = queue.peek();
-      if (task === undefined) break;
-      const { cost, settings } = task;
-      const first = worker.count + batch.length === 0;
-      // One is given ahead in any case, where it is asked for one.
-      if (!first && load + cost > AHEAD && !(worker.count === 1 && share === 1)) break;
-      if (!this.#canImport(worker, settings.ref)) {
-        if (first) this.#retire(worker);
-        break;
-      }
-      // What is moved can be sent once only: such a call has a worker to itself, and nothing is ever taken back from
-      // it.
-      const moves = settings.transfer.length > 0;
-      const alone = moves || task.alone;
-      if (alone && !first) break;
-      queue.shift();
-      task.load = moves ? LONG : Math.min(cost, LONG);
-      load += task.load;
-      batch.push(task);
-      transfer = settings.transfer;
-      if (alone) break;
-    }
-    if (batch.length > 0) this.#send(worker, batch, transfer);
-    this.#watchTime(worker);
-  }
-
-  #send(worker: PoolWorker, batch: readonly Task[], transfer: readonly Transferable[]): void {
-    try {
-      worker.send(batch, transfer);
-    } catch (cause) {
-      if (batch.length > 1) {
-        for (const task of batch) this.#send(worker, [task], transfer);
-        return;
-      }
-      const [task] = batch as [Task];
-      this.#fail(undefined, task, notCloneable(task.settings.ref.name, task.args, this.#settings.toProcess, cause));
-      this.#dispatchSoon();
-    }
-  }
-
-  #canImport(worker: PoolWorker, { origin }: FunctionRef): boolean {
-    return !this.#settings.importsAtStart || origin.kind === "source" || origin.url.startsWith("data:") ||
-      worker.modules.has(origin.url);
+    return this.#broken === undefined && !this.#shutDown && this.#dispatcher.isFull();
   }
 
   // -- Workers
@@ -486,7 +354,7 @@ export class Pool {
         const task = worker.speaker(seq);
         if (task.done()) return;
         if (task.settings.stream === undefined) throw new TypeError("a value of a call that is no stream");
-        if (task.settings.stream.push(value)) this.#setStalled(task, true);
+        if (task.settings.stream.push(value)) this.#lifeline.setStalled(task, true);
       },
       large: () => {
         this.#takeBack(worker);
@@ -515,7 +383,7 @@ export class Pool {
     this.#counters.workersStarted++;
     this.#workers.add(worker);
     liveWorkers.add(worker);
-    if (this.#pending === 0) worker.transport.setRef(false);
+    if (this.#lifeline.isIdle) worker.transport.setRef(false);
     worker.stopTimer = after(
       startTimeout,
       () => worker.transport.kill("SIGKILL", `did not start within ${startTimeout} ms`),
@@ -529,7 +397,7 @@ export class Pool {
   #keepWorkers(): void {
     // Those that die without a reason would be started for ever.
     if (this.#idleDeaths === MAX_FAILED_STARTS || this.#shutDown || this.#broken !== undefined) return;
-    if (this.#pending === 0 && !this.#settings.canUnref) return;
+    if (this.#lifeline.isIdle && !this.#settings.canUnref) return;
     while (this.#workers.size < this.#settings.minWorkers && this.#start());
   }
 
@@ -573,7 +441,7 @@ export class Pool {
       if (task.done()) continue;
       if (this.#broken !== undefined) this.#fail(undefined, task, this.#broken);
       else if (this.#cancelling || task.settings.stream?.isStopped) task.cancel();
-      else this.#queue.unshift(task);
+      else this.#dispatcher.unshift(task);
     }
     this.#dispatchSoon();
   }
@@ -637,7 +505,7 @@ export class Pool {
     }
     if (!expected) {
       this.#counters.workersCrashed++;
-      if (this.#pending === 0) this.#idleDeaths++;
+      if (this.#lifeline.isIdle) this.#idleDeaths++;
     }
     this.#observer.workerExited(worker, exit, !expected);
     if (breaks) this.#break(ending.whole, exit.cause);
@@ -654,10 +522,7 @@ export class Pool {
   #break(message: string, cause: unknown): void {
     if (this.#broken !== undefined) return;
     this.#broken = new this.#settings.Broken(message, { cause });
-    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      if (task.done()) this.#dropped(task);
-      else this.#fail(undefined, task, this.#broken);
-    }
+    this.#dispatcher.clear((task) => this.#fail(undefined, task, this.#broken));
     for (const worker of this.#workers) {
       this.#takeBack(worker);
       this.#retire(worker);
@@ -671,26 +536,17 @@ export class Pool {
     // As everywhere before the callbacks of the future, which may look at the statistics.
     cancelling: (task) => {
       this.#counters.cancelled++;
-      if (task.queued) this.#stale++;
+      this.#dispatcher.leave(task);
     },
     cancelled: (task, worker) => {
       this.#over(undefined, task, "cancelled");
-      if (task.queued) return this.#dropStale();
+      if (task.queued) return this.#dispatcher.tidy();
       task.setRunningOrNotifyCancel();
       if (worker !== undefined) this.#watchTime(worker);
       // The worker that had it may have nothing to do now.
       this.#dispatchSoon();
     },
   };
-
-  /** Keeps what was cancelled in the queue from being more than what was not. */
-  #dropStale(): void {
-    if (this.#stale < 1000 || this.#stale < this.#queue.length / 2) return;
-    this.#queue.sweep((task) => {
-      if (task.done()) this.#dropped(task);
-      return task.done();
-    });
-  }
 
   #succeed(worker: PoolWorker, task: Task, value: unknown): void {
     this.#counters.completed++;
@@ -712,37 +568,15 @@ export class Pool {
     task.args = NOTHING;
     task.context = undefined;
     if (signal !== undefined) this.#signals.unlisten(signal, task);
-    this.#setStalled(task, false);
+    this.#lifeline.setStalled(task, false);
     if (this.#observer.seesTasks) this.#observer.ended(worker, task, outcome);
     this.#letGo();
   }
 
-  /** Keeps the program alive. */
-  #hold(): void {
-    if (++this.#pending === this.#stalled + 1) this.#setRef(true);
-  }
-
-  /** Takes note that a stream waits for its reader, or no longer. One that does keeps nothing alive. */
-  #setStalled(task: Task, stalled: boolean): void {
-    if (task.stalled === stalled) return;
-    task.stalled = stalled;
-    this.#stalled += stalled ? 1 : -1;
-    if (this.#onlyStalled) this.#setRef(false);
-    else if (!stalled && this.#pending === this.#stalled + 1) this.#setRef(true);
-  }
-
-  /** Whether all that has not ended waits for somebody to read on; but who shuts down waits for the end of it. */
-  get #onlyStalled(): boolean {
-    return this.#stalled > 0 && this.#stalled === this.#pending && !this.#shutDown;
-  }
-
   #letGo(): void {
-    if (--this.#pending > 0) {
-      if (this.#onlyStalled) this.#setRef(false);
-      return;
-    }
+    this.#lifeline.letGo();
+    if (!this.#lifeline.isIdle) return;
     this.#stuckWatch.stop();
-    if (!this.#shutDown) this.#setRef(false);
     this.#endIfDone();
   }
 
@@ -772,7 +606,7 @@ export class Pool {
   #again(task: Task): void {
     task.attempts++;
     this.#counters.retried++;
-    this.#queue.push(task);
+    this.#dispatcher.push(task);
     this.#dispatchSoon();
   }
 
@@ -781,9 +615,9 @@ export class Pool {
     if (task.done()) return;
     const { worker } = task;
     const never = worker === undefined || worker.revoke(task);
-    if (task.queued) this.#stale++;
+    this.#dispatcher.leave(task);
     this.#fail(worker, task, error);
-    if (worker === undefined) this.#dropStale();
+    if (worker === undefined) this.#dispatcher.tidy();
     else {
       if (!never) this.#stop(worker, task);
       this.#watchTime(worker);
@@ -829,22 +663,9 @@ export class Pool {
 
   // -- Ending
 
-  #setRef(ref: boolean): void {
-    clearTimeout(this.#idling);
-    for (const worker of this.#workers) worker.transport.setRef(ref);
-    // What was given up and burns on must not.
-    if (!ref) { for (const worker of this.#retired) worker.transport.setRef(false); }
-    if (ref || this.#settings.canUnref || this.#shutDown) return;
-    const timer = setTimeout(() => {
-      for (const worker of this.#workers) this.#retire(worker);
-    }, IDLE);
-    Deno.unrefTimer(timer);
-    this.#idling = timer;
-  }
-
   #endIfDone(): void {
-    if (!this.#shutDown || this.#pending > 0) return;
-    clearTimeout(this.#idling);
+    if (!this.#shutDown || !this.#lifeline.isIdle) return;
+    this.#lifeline.end();
     this.#idleWatch.stop();
     for (const worker of this.#workers) this.#retire(worker);
     // What was given up before may never end.
