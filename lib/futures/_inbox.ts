@@ -6,20 +6,7 @@
  */
 
 import type { makeBell } from "./_bell.ts";
-import type { IsPlain } from "./_plain_data.ts";
-import {
-  type Call,
-  type Given,
-  MAX_TEXT,
-  type SharedSlots,
-  SLOT_ARGS,
-  SLOTS,
-  SlotState,
-  type slotWord,
-  stateOf,
-  TEXT_SHAPE,
-  type valueOf,
-} from "./_protocol.ts";
+import type { Given, SharedSlots, SlotState, slotWord, valueOf } from "./_protocol.ts";
 import type { TextRing } from "./_text_ring.ts";
 
 /**
@@ -74,59 +61,7 @@ interface Parts {
   readonly nextTurn: typeof nextTurn;
 }
 
-/** Writes the calls from the number `first` on into their slots, which nobody looks at yet; `false` if not all fit. */
-export function writeCalls(
-  slots: SharedSlots,
-  texts: TextRing,
-  isPlain: IsPlain,
-  first: number,
-  calls: readonly Call[],
-): boolean {
-  const end = texts.end;
-  for (let i = 0; i < calls.length; i++) {
-    const [id, given] = calls[i]!;
-    const slot = (first + i) % SLOTS;
-    if (!writeValues(slots, slot, given) && !writeText(slots, texts, isPlain, slot, given)) {
-      texts.rewind(end);
-      return false;
-    }
-    slots.ids[slot] = id;
-  }
-  return true;
-}
-
-/** Writes arguments that are numbers and the like. */
-function writeValues({ shapes, args }: SharedSlots, slot: number, given: Given): boolean {
-  if ("context" in given || given.length > SLOT_ARGS) return false;
-  let shape = given.length;
-  for (let i = 0; i < given.length; i++) {
-    const value = given[i];
-    const state = stateOf(value, SlotState);
-    if (state === SlotState.SENT) return false;
-    if (state === SlotState.NUMBER) args[slot * SLOT_ARGS + i] = value as number;
-    shape |= state << (4 * i + 4);
-  }
-  shapes[slot] = shape;
-  return true;
-}
-
-function writeText(
-  { shapes, args }: SharedSlots,
-  texts: TextRing,
-  isPlain: IsPlain,
-  slot: number,
-  given: Given,
-): boolean {
-  if (!isPlain(given, MAX_TEXT)) return false;
-  const start = texts.write(JSON.stringify(given));
-  if (start === undefined) return false;
-  args[slot * SLOT_ARGS] = start;
-  args[slot * SLOT_ARGS + 1] = texts.end;
-  shapes[slot] = TEXT_SHAPE;
-  return true;
-}
-
-/** The worker's side. */
+/** The calls of a worker that come by the memory. */
 export interface Inbox {
   /** Takes note that the worker is awake, as a message has come. */
   awake(): void;
@@ -139,6 +74,8 @@ export interface Inbox {
    * does.
    */
   take(knows: (id: number) => boolean, found: (seq: number, id: number, given: Given) => void): void;
+  /** Takes note of shared memory, which calls have by this number; `undefined`: no more. */
+  share(id: number, value: unknown): void;
   /** Calls `resume` as soon as there is something to take, in a turn of the event loop of its own. */
   wait(resume: () => void): void;
 }
@@ -155,6 +92,7 @@ export function makeInbox(
   /** Whether the last call came by the memory. While it looks for more of these, messages are late. */
   let small = false;
   let waits = 0;
+  const shared = new Map<number, unknown>();
   let look = () => {};
   const bell = makeBell(workerBell, () => look());
   // A worker that runs a few calls only does without what `nextTurn` loads.
@@ -174,7 +112,9 @@ export function makeInbox(
     if (shape === TEXT_SHAPE) return JSON.parse(texts.read(args[first]!, args[first + 1]!));
     const values: unknown[] = [];
     for (let i = 0; i < (shape & 15); i++) {
-      values.push(valueOf((shape >> (4 * i + 4)) & 15, args[first + i]!, SlotState));
+      const state = (shape >> (4 * i + 4)) & 15;
+      const number = args[first + i]!;
+      values.push(state === SlotState.SHARED ? shared.get(number) : valueOf(state, number, SlotState));
     }
     return values;
   }
@@ -214,6 +154,10 @@ export function makeInbox(
         found(next, id, given);
       }
       texts.release(end);
+    },
+    share(id, value) {
+      if (value === undefined) shared.delete(id);
+      else shared.set(id, value);
     },
     wait(resume) {
       const mine = ++waits;

@@ -34,6 +34,8 @@ export const SlotState = {
   NUMBER: 10,
   /** Over; its result is a text of JSON, whose place is in the slot's arguments. */
   TEXT: 11,
+  /** An argument only: it is shared memory, and its number is in the arguments. */
+  SHARED: 12,
 } as const;
 
 /**
@@ -198,6 +200,9 @@ export type ToWorker =
     maxMemory: number | null,
   ]
   | readonly ["define", Definition]
+  /** From now on the value is known by this number; it is forgotten. */
+  | readonly ["share", id: number, value: unknown]
+  | readonly ["unshare", id: number]
   /**
    * Ids and what was {@linkcode Given} in turn, for the sequence numbers from `first` on. Flat, as a clone of many small
    * arrays takes three times as long.

@@ -432,6 +432,13 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       case "define":
         table.set(message[1][0], { definition: message[1] });
         break;
+      case "share":
+        inbox?.share(message[1], message[2]);
+        break;
+      case "unshare":
+        takeCalls(); // those that use it
+        inbox?.share(message[1], undefined);
+        break;
       case "run": {
         const [, first, list] = message;
         takeCalls(); // those before them

@@ -7,8 +7,8 @@ import { makeBell, ring } from "./_bell.ts";
 import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { makePatience, nextTurn, POLL, writeCalls } from "./_inbox.ts";
-import { makeIsPlain } from "./_plain_data.ts";
+import { makePatience, nextTurn, POLL } from "./_inbox.ts";
+import { Outbox } from "./_outbox.ts";
 import {
   type Call,
   type FromWorker,
@@ -30,7 +30,6 @@ import { moduleUrl, programSource } from "./_worker_program.ts";
 /** Deno takes milliseconds for the URL of a module that is long, so the program follows as a message. */
 const bootUrl = moduleUrl(`addEventListener("message", (event) => (0, eval)(event.data), { once: true });`);
 let program: string | undefined;
-const isPlain = makeIsPlain();
 
 /**
  * The method by which Deno's own `node:worker_threads` lets go of a Web Worker. It has no public name, so it is looked
@@ -62,7 +61,9 @@ export class ThreadTransport implements Transport {
     new SharedArrayBuffer(RING_BYTES),
   ];
   readonly #slots = layOutSlots(this.#memory[0], SLOTS);
-  readonly #callTexts = makeTextRing(this.#memory[1]);
+  readonly #outbox = new Outbox(this.#slots, this.#memory[1], (message) => {
+    if (!this.#ended) this.#post(message);
+  });
   readonly #resultTexts = makeTextRing(this.#memory[2]);
   readonly #events: TransportEvents;
   /** The oldest call whose result has not been looked at, and the number after the last one. */
@@ -128,7 +129,7 @@ export class ThreadTransport implements Transport {
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
     const { states, ids, sent, workerBell } = this.#slots;
     const next = first + calls.length;
-    const inMemory = transfer.length === 0 && !this.#follows && this.#write(first, calls);
+    const inMemory = transfer.length === 0 && !this.#follows && this.#outbox.write(first, calls);
     for (let seq = first; seq < next; seq++) {
       if (!inMemory) ids[seq % SLOTS] = 0;
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
@@ -143,13 +144,9 @@ export class ThreadTransport implements Transport {
     this.#small = inMemory;
     Atomics.store(sent, 0, next | 0);
     if (!inMemory) return;
-    this.#callTexts.publish(); // after them, as `take` wants it
+    this.#outbox.publish(); // after them, as `take` wants it
     ring(workerBell);
     this.#watch();
-  }
-
-  #write(first: number, calls: readonly Call[]): boolean {
-    return writeCalls(this.#slots, this.#callTexts, isPlain, first, calls);
   }
 
   openStream(seq: number, credit: number): void {

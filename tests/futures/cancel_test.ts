@@ -155,3 +155,9 @@ forEachPool("submit() gives an error, not a cancellation, for a task that throws
   assertInstanceOf(await future.exception(), CancelledError);
   assertEquals(future.cancelled(), false);
 });
+
+Deno.test("ThreadPoolExecutor.submit() lets go of shared memory that nobody uses any more, in its workers, too", async () => {
+  const { code, stdout } = await runScript("shared.ts", [], ["--allow-all", "--v8-flags=--expose-gc"]);
+  assertEquals(code, 0);
+  assert(Number(stdout) < 400, `${stdout} MiB are left of 640`);
+});

@@ -1,11 +1,12 @@
 /** Calls that travel in shared memory beside those that travel as messages. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { NotCloneableError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
 import { makeBell } from "../../lib/futures/_bell.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
-import { makeInbox, makePatience, nextTurn, POLL, writeCalls } from "../../lib/futures/_inbox.ts";
+import { makeInbox, makePatience, nextTurn, POLL } from "../../lib/futures/_inbox.ts";
+import { Outbox } from "../../lib/futures/_outbox.ts";
 import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
 import {
   type Call,
@@ -18,6 +19,7 @@ import {
   SlotState,
   slotWord,
   TEXT_SHAPE,
+  type ToWorker,
   valueOf,
 } from "../../lib/futures/_protocol.ts";
 import { makeTextRing } from "../../lib/futures/_text_ring.ts";
@@ -45,26 +47,28 @@ const count = (_argument?: unknown): number => {
   return shared.calls - 1;
 };
 
-/** What a parent and a thread share, and both ends of the ring. */
+/** Both ends of what a parent and a thread share, but for messages, of which there is only a list. */
 function share() {
   const texts = new SharedArrayBuffer(RING_BYTES);
+  const slots = layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS);
+  const messages: ToWorker[] = [];
   return {
-    slots: layOutSlots(new SharedArrayBuffer(SHARED_BYTES), SLOTS),
-    written: makeTextRing(texts),
-    read: makeTextRing(texts),
+    slots,
+    messages,
+    outbox: new Outbox(slots, texts, (message) => messages.push(message)),
+    inbox: makeInbox(slots, makeTextRing(texts), PARTS),
   };
 }
 
-Deno.test("makeInbox().take() gives what writeCalls() was given, wherever the numbers stand", () => {
+Deno.test("makeInbox().take() gives what Outbox.write() was given, wherever the numbers stand", () => {
   fc.assert(fc.property(
     fc.array(fc.tuple(given, fc.boolean()), { minLength: 1, maxLength: 20 }),
     fc.constantFrom(0, 1, SLOTS - 3, SLOTS, 2 ** 31 - 5, 2 ** 32 - 5, 2 ** 33 + SLOTS - 2),
     (lists, first) => {
-      const { slots, written, read } = share();
-      const inbox = makeInbox(slots, read, PARTS);
+      const { slots, outbox, inbox } = share();
       inbox.skipTo(first);
       const calls = lists.map(([given, isChunk], i): Call => [isChunk ? -i - 1 : i + 1, given]);
-      assert(writeCalls(slots, written, makeIsPlain(), first, calls));
+      assert(outbox.write(first, calls));
       const taken: Call[] = [];
       const seqs: number[] = [];
       const take = () => inbox.take(() => true, (seq, id, given) => (seqs.push(seq - first), taken.push([id, given])));
@@ -85,8 +89,8 @@ Deno.test("makeInbox().take() gives what writeCalls() was given, wherever the nu
   ));
 });
 
-Deno.test("writeCalls() refuses what is not small, and leaves nothing of it behind", () => {
-  const { slots, written } = share();
+Deno.test("Outbox.write() refuses what is not small, and leaves nothing of it behind", () => {
+  const { outbox, messages } = share();
   const large: Call[] = [
     [1, [new Date(0)]],
     [1, [1n]],
@@ -103,21 +107,24 @@ Deno.test("writeCalls() refuses what is not small, and leaves nothing of it behi
     [1, { args: [1], context: { a: undefined } }],
   ];
   for (const call of large) {
-    assertEquals(writeCalls(slots, written, makeIsPlain(), 0, [call]), false, Deno.inspect(call));
-    assertEquals(writeCalls(slots, written, makeIsPlain(), 0, [[1, ["text"]], call]), false, Deno.inspect(call));
-    assertEquals(written.end, 0);
+    // Were something left behind, there would be no room at some time.
+    for (let n = 0; n < 100; n++) {
+      assertEquals(outbox.write(0, [call]), false, Deno.inspect(call));
+      assertEquals(outbox.write(0, [[1, ["x".repeat(4000)]], call]), false, Deno.inspect(call));
+    }
+    assert(outbox.write(0, [[1, ["x".repeat(4000)]]]));
+    assertEquals(messages, []);
   }
 });
 
-Deno.test("writeCalls() refuses texts that the worker has left no room for, until it has taken those before", () => {
-  const { slots, written, read } = share();
-  const inbox = makeInbox(slots, read, PARTS);
+Deno.test("Outbox.write() refuses texts that the worker has left no room for, until it has taken those before", () => {
+  const { slots, outbox, inbox } = share();
   const text = "x".repeat(1000);
   const write = (seq: number) => {
-    if (!writeCalls(slots, written, makeIsPlain(), seq, [[1, [text]]])) return false;
+    if (!outbox.write(seq, [[1, [text]]])) return false;
     Atomics.store(slots.states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     Atomics.store(slots.sent, 0, seq + 1);
-    written.publish();
+    outbox.publish();
     return true;
   };
   let sent = 0;
@@ -135,6 +142,30 @@ Deno.test("writeCalls() refuses texts that the worker has left no room for, unti
     assertEquals(taken, sent - 1);
     taken++;
   }
+});
+
+Deno.test("Outbox.write() tells of shared memory once, and then gives its number", () => {
+  const { slots, outbox, inbox, messages } = share();
+  const buffer = new SharedArrayBuffer(64);
+  const values = [buffer, new Float64Array(buffer, 8, 3), new DataView(buffer)];
+  for (const [i, value] of values.entries()) {
+    assertEquals(outbox.write(0, [[1, [value, 2]]]), false, "the message must not be overtaken");
+    assertEquals(messages, [["share", i, value]]);
+    inbox.share(i, messages.pop()![2]);
+    assert(outbox.write(i, [[1, [value, 2]]]));
+    Atomics.store(slots.states, i, slotWord(i, SLOTS, SlotState.HANDED));
+    Atomics.store(slots.sent, 0, i + 1);
+    inbox.take(() => true, (seq, _id, given) => {
+      assertEquals([seq, (given as unknown[]).length, (given as unknown[])[1]], [i, 2, 2]);
+      assertStrictEquals((given as unknown[])[0], value);
+    });
+  }
+  // What may grow is a message each time.
+  const growing = new SharedArrayBuffer(8, { maxByteLength: 16 });
+  for (const value of [growing, new Int8Array(growing), new Int8Array(8)]) {
+    assertEquals(outbox.write(0, [[1, [value]]]), false);
+  }
+  assertEquals(messages, []);
 });
 
 /** A thread, and what it says. */
@@ -269,6 +300,29 @@ Deno.test("ThreadTransport.mayHaveStarted() knows of calls in the memory of a th
   assertEquals([2, 4, 5].map((seq) => thread.transport.mayHaveStarted(seq)), [true, false, false]);
 });
 
+poolTest("ThreadPoolExecutor.submit() shares memory with its workers, the first time and later", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 2 });
+  const buffer = new SharedArrayBuffer(32);
+  const all = new Int32Array(buffer);
+  const part = all.subarray(4);
+  const add = (part: Int32Array, value: number) => {
+    part[1]! += value;
+    return [part.byteOffset, part.length, part[0]];
+  };
+  const sum = (buffer: SharedArrayBuffer) => new Int32Array(buffer).reduce((a, b) => a + b);
+  for (let n = 1; n <= 20; n++) {
+    all[4] = n;
+    // One at a time, then some.
+    const count = n < 10 ? 1 : 3;
+    all[5] = 0;
+    const added = await Promise.all(Array.from({ length: count }, () => pool.submit(add, part, 1)));
+    assertEquals(added, Array(count).fill([16, 4, n]));
+    if (count === 1) assertEquals(all[5], 1);
+    all[5] = 0;
+    assertEquals(await pool.submit(sum, buffer), n);
+  }
+});
+
 poolTest("ThreadPoolExecutor runs calls of all kinds in their order, and each once", async () => {
   await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
   const countLater = async (_argument?: unknown): Promise<number> => {
@@ -282,6 +336,7 @@ poolTest("ThreadPoolExecutor runs calls of all kinds in their order, and each on
     shared.calls = (shared.calls ?? 0) + 1;
     yield shared.calls - 1;
   };
+  const buffer = new SharedArrayBuffer(8);
   /** Each gives the numbers that its calls had. */
   const kinds: Record<string, () => Promise<unknown[]>> = {
     small: async () => [await pool.submit(count, 1)],
@@ -298,6 +353,8 @@ poolTest("ThreadPoolExecutor runs calls of all kinds in their order, and each on
       return [await pool.submitWith({ transfer: [buffer] }, count, buffer)];
     },
     largeContext: async () => [await pool.submitWith({ context: { a: 1n } }, count, 1)],
+    shared: async () => [await pool.submit(count, buffer)],
+    freshlyShared: async () => [await pool.submit(count, new Int8Array(new SharedArrayBuffer(8)))],
     chunk: () => Array.fromAsync(pool.map(count, [1, 2, 3], { chunksize: 3 })),
     stream: () => Array.fromAsync(pool.stream(countIn)),
     fresh: async () => {

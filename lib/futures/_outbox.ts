@@ -1,0 +1,92 @@
+/**
+ * Small calls on their way to a thread, in the memory that it shares with its parent: the other side of
+ * {@linkcode makeInbox}.
+ * @module
+ */
+
+import { makeIsPlain } from "./_plain_data.ts";
+import {
+  type Call,
+  type Given,
+  MAX_TEXT,
+  type SharedSlots,
+  SLOT_ARGS,
+  SLOTS,
+  SlotState,
+  stateOf,
+  TEXT_SHAPE,
+  type ToWorker,
+} from "./_protocol.ts";
+import { isShared, SharedValues } from "./_shared_values.ts";
+import { makeTextRing, type TextRing } from "./_text_ring.ts";
+
+const isPlain = makeIsPlain();
+
+/** Writes calls where their thread looks for them. */
+export class Outbox {
+  readonly #slots: SharedSlots;
+  readonly #texts: TextRing;
+  readonly #shared: SharedValues;
+
+  /** `texts` is the memory of a ring; `post` sends a message, which what is written later does not overtake. */
+  constructor(slots: SharedSlots, texts: SharedArrayBuffer, post: (message: ToWorker) => void) {
+    this.#slots = slots;
+    this.#texts = makeTextRing(texts);
+    this.#shared = new SharedValues(post);
+  }
+
+  /**
+   * Writes the calls from the number `first` on into their slots, which nobody looks at yet; `false` if they have to
+   * travel as a message, as not all are small.
+   */
+  write(first: number, calls: readonly Call[]): boolean {
+    const { end } = this.#texts;
+    for (let i = 0; i < calls.length; i++) {
+      const [id, given] = calls[i]!;
+      const slot = (first + i) % SLOTS;
+      if (!this.#writeValues(slot, given) && !this.#writeText(slot, given)) {
+        this.#texts.rewind(end);
+        return false;
+      }
+      this.#slots.ids[slot] = id;
+    }
+    return true;
+  }
+
+  /** What was written has been sent. */
+  publish(): void {
+    this.#texts.publish();
+  }
+
+  /** Writes arguments that are numbers and the like, or shared memory. */
+  #writeValues(slot: number, given: Given): boolean {
+    if ("context" in given || given.length > SLOT_ARGS) return false;
+    const { shapes, args } = this.#slots;
+    let shape = given.length;
+    for (let i = 0; i < given.length; i++) {
+      const value = given[i];
+      let state = stateOf(value, SlotState);
+      if (state === SlotState.NUMBER) args[slot * SLOT_ARGS + i] = value as number;
+      else if (state === SlotState.SENT) {
+        const id = isShared(value) ? this.#shared.idOf(value) : undefined;
+        if (id === undefined) return false;
+        args[slot * SLOT_ARGS + i] = id;
+        state = SlotState.SHARED;
+      }
+      shape |= state << (4 * i + 4);
+    }
+    shapes[slot] = shape;
+    return true;
+  }
+
+  #writeText(slot: number, given: Given): boolean {
+    if (!isPlain(given, MAX_TEXT)) return false;
+    const start = this.#texts.write(JSON.stringify(given));
+    if (start === undefined) return false;
+    const { shapes, args } = this.#slots;
+    args[slot * SLOT_ARGS] = start;
+    args[slot * SLOT_ARGS + 1] = this.#texts.end;
+    shapes[slot] = TEXT_SHAPE;
+    return true;
+  }
+}
