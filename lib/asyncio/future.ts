@@ -317,7 +317,9 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   next(sent?: unknown): IteratorResult<Suspension, T> {
-    if (this.#state !== PENDING) return { done: true, value: this.result() };
+    if (this.#state === FINISHED) return { done: true, value: this.#content as T };
+    // Not by `result()`: V8 never compiles what always throws, unless it becomes a part of what calls it.
+    if (this.#state !== PENDING) throw this._takeError();
     if (sent !== undefined || this._blocking) {
       throw new InvalidStateError(
         `Cannot go on as ${this} is still pending: wait for it with yield* or await`,
