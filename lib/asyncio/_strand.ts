@@ -89,6 +89,12 @@ export const BEGINNING: Waitable = {
   toString: () => "its next turn",
 };
 
+/**
+ * That of all generators. Where V8 knows what is called it makes that a part of the caller: a step is quicker, and what
+ * is thrown out of a generator is thrown once, and not again by the function between the two.
+ */
+const { next: generatorNext } = Object.getPrototypeOf(function* () {}.prototype) as Generator<unknown, unknown>;
+
 /** The next step, as the loop calls it. */
 export function runStrand(strand: Strand): void {
   const waiter = strand._waiter;
@@ -166,8 +172,11 @@ function advance(strand: Strand, throwing: boolean, error: unknown, sent: null |
   let result: IteratorResult<unknown, unknown>;
   try {
     const iterator = strand._iterator;
-    if (!throwing) result = iterator.next(sent);
-    else if (iterator.throw !== undefined) result = iterator.throw(error);
+    if (!throwing) {
+      result = iterator.next === generatorNext
+        ? generatorNext.call(iterator as Generator<unknown, unknown>, sent)
+        : iterator.next(sent);
+    } else if (iterator.throw !== undefined) result = iterator.throw(error);
     else throw error;
   } catch (thrown) {
     end(strand, true, thrown);
