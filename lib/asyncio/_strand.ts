@@ -113,7 +113,9 @@ export function runStrand(strand: Strand): void {
   // is to throw: V8 takes less than half as long for what throws by itself as for what is thrown in.
   const throws = waiter._throws();
   if (throws && !strand._task._alert && waiter instanceof Future) {
-    advance(strand, false, undefined, null);
+    // Native code that awaits a future has that for an iterator.
+    if (strand._iterator === waiter as unknown) strand._threw(waiter._takeError());
+    else advance(strand, false, undefined, null);
     return;
   }
   const error = throws ? waiter._takeError() : undefined;
