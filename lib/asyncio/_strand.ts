@@ -109,20 +109,25 @@ export function runStrand(strand: Strand): void {
     else startStrand(strand);
     return;
   }
-  // The value is not passed in: who waits reads it from what it waited for. So it does an error, where that is all there
-  // is to throw: V8 takes less than half as long for what throws by itself as for what is thrown in.
-  const throws = waiter._throws();
-  if (throws && !strand._task._alert && waiter instanceof Future) {
-    // Native code that awaits a future has that for an iterator.
-    if (strand._iterator === waiter as unknown) strand._threw(waiter._takeError());
-    else advance(strand, false, undefined, null);
-    return;
-  }
-  const error = throws ? waiter._takeError() : undefined;
   // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits, not
   // before.
-  if (isNativeCall(waiter)) advance(strand, throws, error, null);
-  else step(strand, throws, error);
+  const alert = strand._task._alert && !isNativeCall(waiter);
+  // The value is not passed in: who waits reads it from what it waited for.
+  const throws = waiter._throws();
+  if (alert) step(strand, throws, throws ? waiter._takeError() : undefined);
+  else if (throws) fail(strand, waiter);
+  else advance(strand, false, undefined, null);
+}
+
+/** Goes on where `waiter`, which it has waited for, throws. */
+function fail(strand: Strand, waiter: Waitable): void {
+  const isFuture = waiter instanceof Future;
+  const itself = strand._iterator === waiter as unknown;
+  // Of native code, and of a future that native code awaits, there is nothing left that could catch it.
+  if (itself && (isFuture || isNativeCall(waiter))) strand._threw(waiter._takeError());
+  // A future throws it into the code that waits: V8 takes less than half as long for that as for what is thrown in.
+  else if (isFuture) advance(strand, false, undefined, null);
+  else advance(strand, true, waiter._takeError(), null);
 }
 
 /** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
