@@ -89,6 +89,12 @@ export const BEGINNING: Waitable = {
   toString: () => "its next turn",
 };
 
+/**
+ * That of all generators. Where V8 knows what is called it makes that a part of the caller: a step is quicker, and what
+ * is thrown out of a generator is thrown once, and not again by the function between the two.
+ */
+const { next: generatorNext } = Object.getPrototypeOf(function* () {}.prototype) as Generator<unknown, unknown>;
+
 /** The next step, as the loop calls it. */
 export function runStrand(strand: Strand): void {
   const waiter = strand._waiter;
@@ -103,18 +109,25 @@ export function runStrand(strand: Strand): void {
     else startStrand(strand);
     return;
   }
-  // The value is not passed in: who waits reads it from what it waited for. So it does an error, where that is all there
-  // is to throw: V8 takes less than half as long for what throws by itself as for what is thrown in.
-  const throws = waiter._throws();
-  if (throws && !strand._task._alert && waiter instanceof Future) {
-    advance(strand, false, undefined, null);
-    return;
-  }
-  const error = throws ? waiter._takeError() : undefined;
   // The end of native code is no wake-up of the task: a cancellation that was asked for comes when the task waits, not
   // before.
-  if (isNativeCall(waiter)) advance(strand, throws, error, null);
-  else step(strand, throws, error);
+  const alert = strand._task._alert && !isNativeCall(waiter);
+  // The value is not passed in: who waits reads it from what it waited for.
+  const throws = waiter._throws();
+  if (alert) step(strand, throws, throws ? waiter._takeError() : undefined);
+  else if (throws) fail(strand, waiter);
+  else advance(strand, false, undefined, null);
+}
+
+/** Goes on where `waiter`, which it has waited for, throws. */
+function fail(strand: Strand, waiter: Waitable): void {
+  const isFuture = waiter instanceof Future;
+  const itself = strand._iterator === waiter as unknown;
+  // Of native code, and of a future that native code awaits, there is nothing left that could catch it.
+  if (itself && (isFuture || isNativeCall(waiter))) strand._threw(waiter._takeError());
+  // A future throws it into the code that waits: V8 takes less than half as long for that as for what is thrown in.
+  else if (isFuture) advance(strand, false, undefined, null);
+  else advance(strand, true, waiter._takeError(), null);
 }
 
 /** The first step within what runs already: a cancellation that was asked for comes when it waits, not before. */
@@ -166,8 +179,11 @@ function advance(strand: Strand, throwing: boolean, error: unknown, sent: null |
   let result: IteratorResult<unknown, unknown>;
   try {
     const iterator = strand._iterator;
-    if (!throwing) result = iterator.next(sent);
-    else if (iterator.throw !== undefined) result = iterator.throw(error);
+    if (!throwing) {
+      result = iterator.next === generatorNext
+        ? generatorNext.call(iterator as Generator<unknown, unknown>, sent)
+        : iterator.next(sent);
+    } else if (iterator.throw !== undefined) result = iterator.throw(error);
     else throw error;
   } catch (thrown) {
     end(strand, true, thrown);

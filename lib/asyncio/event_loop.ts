@@ -1178,7 +1178,8 @@ export class EventLoop implements Disposable {
       this.#wakeUp = null;
       if (this.#busy) return;
       this.#busy = true;
-      this.#turnAfterHost();
+      // Not at once: see `afterHostTurn`.
+      queueMicrotask(this.#turnAfterHost);
     });
     this.#now = this.#clock.time();
     return this.#wakeUp === null;

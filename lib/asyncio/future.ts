@@ -295,13 +295,7 @@ export class Future<T> implements PromiseLike<T> {
    * @returns How many times it had been.
    */
   removeDoneCallback(callback: (future: this) => unknown): number {
-    if (this.#state !== PENDING) return 0;
-    const list = listOf(this.#content as Observers);
-    const kept = list.filter((entry) => !(entry instanceof DoneCallback) || entry.fn !== callback);
-    if (kept.length < list.length) {
-      this.#content = kept.length === 0 ? undefined : kept;
-    }
-    return list.length - kept.length;
+    return this._removeObservers((observer) => observer instanceof DoneCallback && observer.fn === callback);
   }
 
   /** Waits for it in a generator coroutine: `const value = yield* future`. */
@@ -317,7 +311,9 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   next(sent?: unknown): IteratorResult<Suspension, T> {
-    if (this.#state !== PENDING) return { done: true, value: this.result() };
+    if (this.#state === FINISHED) return { done: true, value: this.#content as T };
+    // Not by `result()`: V8 never compiles what always throws, unless it becomes a part of what calls it.
+    if (this.#state !== PENDING) throw this._takeError();
     if (sent !== undefined || this._blocking) {
       throw new InvalidStateError(
         `Cannot go on as ${this} is still pending: wait for it with yield* or await`,
@@ -401,9 +397,17 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   _whenDone(callback: (future: this) => unknown, context?: Context): void {
-    const entry = new DoneCallback(callback, this as Future<unknown>, context);
-    if (this.#state === PENDING) this._observe(entry);
-    else this._loop._enqueue(entry);
+    this._inform(new DoneCallback(callback, this as Future<unknown>, context));
+  }
+
+  /**
+   * Has the loop run `observer` when this future is done, or now.
+   *
+   * @internal
+   */
+  _inform(observer: Runnable): void {
+    if (this.#state === PENDING) this._observe(observer);
+    else this._loop._enqueue(observer);
   }
 
   /**
@@ -416,6 +420,21 @@ export class Future<T> implements PromiseLike<T> {
     if (observers === undefined) this.#content = observer;
     else if (Array.isArray(observers)) observers.push(observer);
     else this.#content = [observers, observer];
+  }
+
+  /**
+   * Takes observers off; how many there were.
+   *
+   * @internal
+   */
+  _removeObservers(isMeant: (observer: Runnable) => boolean): number {
+    if (this.#state !== PENDING) return 0;
+    const list = listOf(this.#content as Observers);
+    const kept = list.filter((observer) => !isMeant(observer));
+    if (kept.length < list.length) {
+      this.#content = kept.length === 0 ? undefined : kept;
+    }
+    return list.length - kept.length;
   }
 
   /**

@@ -11,6 +11,7 @@ import { type Coroutine, coroutine, type GeneratorCoroutine, isAwaitable } from 
 import { getRunningLoop } from "./event_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
+import type { Runnable } from "./_ready_queue.ts";
 import { onCallDone } from "./wrap_future.ts";
 
 export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen };
@@ -34,8 +35,32 @@ export interface WaitResult<F> {
   pending: Set<F>;
 }
 
-const failed = (future: Future<unknown> | CallFuture<unknown>): boolean =>
-  !future.cancelled() && (future instanceof CallFuture ? hasException(future) : future._throws());
+/** Tells a `wait()` that a future is done. */
+class Completion<F> implements Runnable {
+  readonly oneDone: (future: F | undefined) => void;
+  readonly #future: F | undefined;
+
+  constructor(oneDone: (future: F | undefined) => void, future?: F) {
+    this.oneDone = oneDone;
+    this.#future = future;
+  }
+
+  _run(): void {
+    this.oneDone(this.#future);
+  }
+
+  toString(): string {
+    return "wait()";
+  }
+}
+
+/** Whether it has an exception. As in CPython, who asks that has taken note of it. */
+function failed(future: Future<unknown> | CallFuture<unknown>): boolean {
+  if (future.cancelled()) return false;
+  if (future instanceof CallFuture) return hasException(future);
+  future._markRetrieved();
+  return future._throws();
+}
 
 const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unknown>>(
   futures: Set<F>,
@@ -49,30 +74,30 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
   };
   const timer = limit === Infinity ? undefined : loop.callLater(limit, release);
   let left = futures.size;
-  const oneDone = (future: Future<unknown> | CallFuture<unknown>): void => {
+  const oneDone = (future: F | undefined): void => {
     left--;
-    if (
-      left <= 0 || returnWhen === FIRST_COMPLETED ||
-      (returnWhen === FIRST_EXCEPTION && failed(future))
-    ) {
-      if (failed(future) && !(future instanceof CallFuture)) future._markRetrieved();
-      timer?.cancel();
-      release();
-    }
+    if (left > 0 && returnWhen !== FIRST_COMPLETED && (future === undefined || !failed(future))) return;
+    timer?.cancel();
+    release();
   };
+  // Which one it is matters for the first exception only. All others have the same observer: there may be many.
+  const known = returnWhen === FIRST_EXCEPTION;
+  const completion = new Completion<F>(oneDone);
   const stops: (() => void)[] = [];
   for (const future of futures) {
-    if (future instanceof CallFuture) stops.push(onCallDone(future, loop, () => oneDone(future)));
-    else future._whenDone(oneDone);
+    if (future instanceof CallFuture) stops.push(onCallDone(future, loop, () => oneDone(known ? future : undefined)));
+    else future._inform(known ? new Completion(oneDone, future) : completion);
   }
+  const isOwn = (observer: Runnable): boolean => observer instanceof Completion && observer.oneDone === oneDone;
   try {
     yield* waiter;
   } finally {
     timer?.cancel();
     for (const stop of stops) stop();
-    for (const future of futures) if (!(future instanceof CallFuture)) future.removeDoneCallback(oneDone);
+    if (left > 0) { for (const future of futures) if (!(future instanceof CallFuture)) future._removeObservers(isOwn); }
   }
   const pending = new Set<F>();
+  if (left === 0) return { done: futures, pending };
   for (const future of futures) if (!future.done()) pending.add(future);
   for (const future of pending) futures.delete(future);
   return { done: futures, pending };

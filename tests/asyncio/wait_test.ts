@@ -1,5 +1,14 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { CancelledError, createTask, FIRST_COMPLETED, FIRST_EXCEPTION, sleep, wait } from "../../lib/asyncio/mod.ts";
+import {
+  ALL_COMPLETED,
+  CancelledError,
+  createTask,
+  FIRST_COMPLETED,
+  FIRST_EXCEPTION,
+  sleep,
+  type Task,
+  wait,
+} from "../../lib/asyncio/mod.ts";
 import { loopTest } from "./_helpers.ts";
 
 loopTest("wait() with a timeout throws nothing and cancels nothing", async (loop) => {
@@ -28,13 +37,33 @@ loopTest("wait() for FIRST_EXCEPTION without one waits for all", async (loop) =>
   assertEquals(loop.time(), 20);
 });
 
+loopTest(
+  "wait() takes note of the exception that it returns for, if others are left, and of no other",
+  async (loop) => {
+    const reports: boolean[] = [];
+    for (const returnWhen of [ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION] as const) {
+      for (const other of [false, true]) {
+        const failing = createTask(() => Promise.reject(new Error("failed")));
+        const tasks: Task<unknown>[] = other ? [failing, createTask(sleep(1000))] : [failing];
+        if (returnWhen === ALL_COMPLETED) tasks[1]?.cancel();
+        const { pending } = await wait(tasks, { returnWhen });
+        for (const task of pending) task.cancel();
+        reports.push(loop._unretrieved.size > 0);
+        failing.exception();
+      }
+    }
+    // Where CPython 3.13 says "Task exception was never retrieved".
+    assertEquals(reports, [true, true, true, true, true, false]);
+  },
+);
+
 loopTest("wait() that is cancelled lets the futures run on", async () => {
   const task = createTask(sleep(10, "ran on"));
   const waiting = createTask(wait([task]));
   await sleep(1);
   waiting.cancel();
   await assertRejects(async () => await waiting, CancelledError);
-  assertEquals([String(task).includes("oneDone()"), await task], [false, "ran on"]);
+  assertEquals([String(task).includes("wait()"), await task], [false, "ran on"]);
 });
 
 loopTest("wait() takes any iterable, in its order, and each once", async () => {
