@@ -78,7 +78,10 @@ export class Program {
     }
   }
 
-  /** The resident memory of it and of all processes that it has started, in bytes; `undefined` where there is no /proc. */
+  /**
+   * The memory of it and of all processes that it has started, in bytes: what is resident, of pages that several
+   * processes share each one's part. `undefined` where there is no /proc.
+   */
   memory(): number | undefined {
     if (Deno.build.os !== "linux") return undefined;
     const parents = new Map<number, number>();
@@ -95,8 +98,8 @@ export class Program {
       while (ancestor !== undefined && ancestor !== this.#child.pid) ancestor = parents.get(ancestor);
       if (ancestor === undefined) continue;
       try {
-        const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-        sum += 1024 * Number(/VmRSS:\s*(\d+)/.exec(status)?.[1] ?? 0);
+        const rollup = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
+        sum += 1024 * Number(/^Pss:\s*(\d+)/m.exec(rollup)?.[1] ?? 0);
       } catch { /* As above. */ }
     }
     return sum;

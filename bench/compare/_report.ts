@@ -185,8 +185,8 @@ const READING: Record<Section, string> = {
   get the tasks in turn. Processes serialize by V8's format where there is a choice, as JSON has no buffers.
 - CPython's threads share all objects, so nothing is copied there; and the interpreter lock lets one run at a time.
 - Who takes more than 1.5 s for a row is asked in one round only. Memory is measured once.
-- The memory of a worker is what the resident memory of the program and its children grows by, and counts memory that
-  processes share with each other once for each.
+- The memory of a worker is what the resident memory of the program and its children grows by; of pages that several
+  processes share, such as those of the runtime itself, each one's part.
 - Beside a long one: 100 short tasks one after the other, while one worker of two always has a task of 30 ms.`,
   loop: `## How to read it
 
