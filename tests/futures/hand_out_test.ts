@@ -1,24 +1,21 @@
 /** Which worker is given which call, and when: a pool over workers that do what the test says. */
 
 import { assertEquals } from "@std/assert";
-import { BrokenExecutorError } from "../../lib/futures/errors.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { NO_OPTIONS } from "../../lib/futures/_no_options.ts";
-import { Pool } from "../../lib/futures/_pool.ts";
-import { commonSettings } from "../../lib/futures/_pool_settings.ts";
 import type { Call } from "../../lib/futures/_protocol.ts";
 import { CALL } from "../../lib/futures/_task.ts";
-import type { Transport, TransportEvents } from "../../lib/futures/_transport.ts";
+import type { TransportEvents } from "../../lib/futures/_transport.ts";
+import { fakePool, FakeTransport } from "./_fake_pool.ts";
 
 /** A worker that runs the oldest of its calls until the test lets it end. */
-class FakeWorker implements Transport {
-  readonly #events: TransportEvents;
+class HeldWorker extends FakeTransport {
   readonly #revokesAtOnce: boolean;
   /** The calls that it holds: their numbers, and what they were given. */
   #calls: { seq: number; given: unknown }[] = [];
 
   constructor(events: TransportEvents, revokesAtOnce: boolean) {
-    this.#events = events;
+    super(events);
     this.#revokesAtOnce = revokesAtOnce;
   }
 
@@ -28,14 +25,14 @@ class FakeWorker implements Transport {
   }
 
   start(): void {
-    this.#events.ready();
+    this.events.ready();
   }
 
   /** Ends the call that runs. What it took is not told, so that nothing is learned from it. */
   async end(): Promise<void> {
     const { seq, given } = this.#calls.shift()!;
-    this.#events.succeeded(seq, -1, given);
-    this.#events.drained();
+    this.events.succeeded(seq, -1, given);
+    this.events.drained();
     await this.#settle();
   }
 
@@ -48,37 +45,23 @@ class FakeWorker implements Transport {
     calls.forEach(([, given], i) => this.#calls.push({ seq: first + i, given: (given as unknown[])[0] }));
   }
 
-  takeBack(): readonly number[] {
+  override takeBack(): readonly number[] {
     const seqs = this.#calls.splice(1).map(({ seq }) => seq);
     if (this.#revokesAtOnce) return seqs;
-    queueMicrotask(() => this.#events.returned(seqs));
+    queueMicrotask(() => this.events.returned(seqs));
     return [];
   }
 
-  revoke(seq: number): boolean {
+  override revoke(seq: number): boolean {
     const index = this.#calls.findIndex((call) => call.seq === seq);
     if (!this.#revokesAtOnce || index < 1) return false;
     this.#calls.splice(index, 1);
     return true;
   }
 
-  kill(): void {
-    this.#events.exited({ message: "was closed", code: null, signal: null } as never);
+  override isRunning(seq: number): boolean {
+    return this.#calls[0]?.seq === seq;
   }
-
-  close(): void {
-    queueMicrotask(() => this.kill());
-  }
-
-  isRunning = (seq: number): boolean => this.#calls[0]?.seq === seq;
-  mayHaveStarted = (seq: number): boolean => this.isRunning(seq);
-  abandon = (): boolean => false;
-  define(): void {}
-  openStream(): void {}
-  grant(): void {}
-  stopStream(): void {}
-  forget(): void {}
-  setRef(): void {}
 }
 
 for (const revokesAtOnce of [true, false]) {
@@ -86,22 +69,13 @@ for (const revokesAtOnce of [true, false]) {
 
   /** A pool, its workers, and a function that submits calls which are expected to take so many milliseconds. */
   const makePool = async (maxWorkers: number, ready = maxWorkers) => {
-    const workers: FakeWorker[] = [];
-    const pool = new Pool({
-      ...commonSettings({}, maxWorkers, false),
-      name: "FakePool",
-      workerName: (index) => `fake ${index}`,
-      Broken: BrokenExecutorError,
-      toProcess: false,
-      revokesAtOnce,
-      canUnref: true,
-      importsAtStart: false,
-      start: (_worker, _initializer, events) => {
-        const worker = new FakeWorker(events, revokesAtOnce);
-        workers.push(worker);
-        return worker;
-      },
-    });
+    const workers: HeldWorker[] = [];
+    const start = (events: TransportEvents) => {
+      const worker = new HeldWorker(events, revokesAtOnce);
+      workers.push(worker);
+      return worker;
+    };
+    const pool = fakePool(maxWorkers, start, { revokesAtOnce });
     const submit = async (cost: number | undefined, ...ids: unknown[]) => {
       const fn = (id: unknown) => id;
       const ref = functionRef(fn);

@@ -1,94 +1,40 @@
 /** The scheduling core on a transport that runs its calls here: what a third executor would be. */
 
 import { assertEquals } from "@std/assert";
-import { BrokenThreadPoolError } from "../../lib/futures/mod.ts";
-import { liveWorkers, Pool } from "../../lib/futures/_pool.ts";
-import type { PoolSettings } from "../../lib/futures/_pool_settings.ts";
+import { liveWorkers } from "../../lib/futures/_pool.ts";
 import type { Call } from "../../lib/futures/_protocol.ts";
-import type { Transport, TransportEvents } from "../../lib/futures/_transport.ts";
+import type { TransportEvents } from "../../lib/futures/_transport.ts";
+import { fakePool, FakeTransport } from "./_fake_pool.ts";
 
 /** Answers each call with its first argument, in the next turn. */
-class EchoTransport implements Transport {
-  readonly #events: TransportEvents;
-  readonly #closed: () => void;
+class EchoTransport extends FakeTransport {
+  readonly #closed: (() => void) | undefined;
 
-  constructor(events: TransportEvents, closed: () => void) {
-    this.#events = events;
+  constructor(events: TransportEvents, closed?: () => void) {
+    super(events);
     this.#closed = closed;
     queueMicrotask(() => events.ready());
   }
 
-  define(): void {}
-  openStream(): void {}
-  grant(): void {}
-  stopStream(): void {}
-  forget(): void {}
-  setRef(): void {}
-
   send(first: number, calls: readonly Call[]): void {
     queueMicrotask(() => {
       for (const [i, [, args]] of calls.entries()) {
-        this.#events.succeeded(first + i, 0, (args as readonly unknown[])[0]);
+        this.events.succeeded(first + i, 0, (args as readonly unknown[])[0]);
       }
-      this.#events.drained();
+      this.events.drained();
     });
   }
 
-  isRunning(): boolean {
-    return false;
+  override close(): void {
+    super.close();
+    this.#closed?.();
   }
-  mayHaveStarted(): boolean {
-    return false;
-  }
-  revoke(): boolean {
-    return false;
-  }
-  takeBack(): readonly number[] {
-    return [];
-  }
-  abandon(): boolean {
-    return false;
-  }
-
-  close(): void {
-    queueMicrotask(() => this.#events.exited({ message: "was closed" }));
-    this.#closed();
-  }
-  kill(): void {
-    this.close();
-  }
-}
-
-function echoPool(settings: Partial<PoolSettings>, closed: () => void = () => {}): Pool {
-  return new Pool({
-    name: "EchoExecutor",
-    workerName: (index) => `echo ${index}`,
-    maxWorkers: 1,
-    minWorkers: 0,
-    initializer: undefined,
-    startTimeout: Infinity,
-    idleTimeout: Infinity,
-    maxTasksPerWorker: Infinity,
-    maxMemory: Infinity,
-    maxQueue: Infinity,
-    onFull: "reject",
-    retries: 0,
-    retryOn: undefined,
-    onWorkerExit: "replace",
-    Broken: BrokenThreadPoolError,
-    toProcess: false,
-    revokesAtOnce: true,
-    canUnref: true,
-    importsAtStart: false,
-    start: (_worker, _initializer, events) => new EchoTransport(events, closed),
-    ...settings,
-  });
 }
 
 const echo = (x: number): number => x;
 
 Deno.test("Pool runs calls on any transport", async () => {
-  const pool = echoPool({ maxWorkers: 3 });
+  const pool = fakePool(3, (events) => new EchoTransport(events));
   const futures = Array.from({ length: 5000 }, (_, i) => pool.submit({}, echo, [i], {}));
   assertEquals(await Promise.all(futures), futures.map((_, i) => i));
   await pool.shutdown({});
@@ -97,7 +43,7 @@ Deno.test("Pool runs calls on any transport", async () => {
 
 Deno.test("Pool closes idle workers where they cannot be kept from keeping the program alive", async () => {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
-  const pool = echoPool({ canUnref: false }, resolve);
+  const pool = fakePool(1, (events) => new EchoTransport(events, resolve), { canUnref: false });
   const keepAlive = setInterval(() => {}, 1000);
   assertEquals(await pool.submit({}, echo, [1], {}), 1);
   await closed;
