@@ -1,3 +1,4 @@
+import { isAwaitable } from "./coroutine.ts";
 import { ValueError } from "./exceptions.ts";
 
 /** How a value is shown in a message. */
@@ -61,4 +62,19 @@ export function requireWhole(value: unknown, what: string, least: number, most: 
   if (typeof value !== "number") throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass a number`);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new ValueError(`Cannot use ${value} as ${what}: pass a whole number from ${least} to ${most}`);
+}
+
+/**
+ * Checks what `name` is given to wait for. One awaitable may be iterable, too, and who comes from Python may pass several
+ * arguments.
+ *
+ * @throws {TypeError} If it is no iterable, or an awaitable itself.
+ */
+export function requireList(value: unknown, name: string): void {
+  if (typeof (value as Iterable<unknown> | null | undefined)?.[Symbol.iterator] === "function" && !isAwaitable(value)) {
+    return;
+  }
+  throw new TypeError(
+    `Cannot use ${shown(value)} as what ${name}() waits for: pass a list, as in ${name}([task, another])`,
+  );
 }

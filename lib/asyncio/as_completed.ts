@@ -8,19 +8,13 @@ import { toDelay } from "./_delay.ts";
 import { Future as CallFuture } from "../futures/future.ts";
 import { itemSource, type SourcedIterator } from "./async_iteration.ts";
 import { policy } from "./_current.ts";
-import {
-  type Awaitable,
-  type AwaitedOf,
-  type Coroutine,
-  coroutine,
-  type GeneratorCoroutine,
-  isAwaitable,
-} from "./coroutine.ts";
+import { type Awaitable, type AwaitedOf, type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { TimeoutError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
+import { requireList } from "./_require.ts";
 import { onCallDone, wrapFuture } from "./wrap_future.ts";
 import type { Handle } from "./handle.ts";
 
@@ -242,11 +236,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
   awaitables: Iterable<A>,
   options: AsCompletedOptions = {},
 ): AsCompleted<AwaitedOf<A>, FutureOf<A>> {
-  if (isAwaitable(awaitables)) {
-    throw new TypeError(
-      `Cannot iterate over ${Deno.inspect(awaitables, { depth: 0 })}: pass a list of awaitables`,
-    );
-  }
+  requireList(awaitables, "asCompleted");
   const time = toDelay(options.timeout, "timeout");
   const loop = policy.getEventLoop();
   const futures = new Set<FutureOf<A>>();

@@ -10,6 +10,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_ready_queue.ts";
+import { requireList } from "./_require.ts";
 
 /** Options of {@linkcode gather}. */
 export interface GatherOptions {
@@ -130,7 +131,7 @@ class ChildDone implements Runnable {
  * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  * @throws {ValueError} If futures of several loops are passed.
- * @throws {TypeError} If something cannot be awaited.
+ * @throws {TypeError} If it is no iterable, or something in it cannot be awaited.
  * @throws {ValueError} If the limit is no whole number from 1 on.
  *
  * @example
@@ -200,6 +201,7 @@ export function gather(
   awaitables: Iterable<Awaitable<unknown>>,
   options: GatherOptions = {},
 ): Future<unknown> {
+  requireList(awaitables, "gather");
   const { returnExceptions = false, limit } = options;
   const list = limit === undefined ? [...awaitables] : limited(awaitables, limit);
   for (const awaitable of list) {

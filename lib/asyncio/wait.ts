@@ -7,11 +7,12 @@ import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
 import { Future as CallFuture, hasException } from "../futures/future.ts";
 import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from "../futures/wait.ts";
-import { type Coroutine, coroutine, type GeneratorCoroutine, isAwaitable } from "./coroutine.ts";
+import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_ready_queue.ts";
+import { requireList } from "./_require.ts";
 import { onCallDone } from "./wrap_future.ts";
 
 export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen };
@@ -131,11 +132,7 @@ export function wait<F extends Future<unknown> | CallFuture<unknown>>(
   options: WaitOptions = {},
 ): Coroutine<WaitResult<F>> {
   const { returnWhen = ALL_COMPLETED } = options;
-  if (isAwaitable(futures)) {
-    throw new TypeError(
-      `Cannot wait for ${Deno.inspect(futures, { depth: 0 })}: pass a list of futures, or await it`,
-    );
-  }
+  requireList(futures, "wait");
   const set = new Set(futures);
   if (set.size === 0) {
     throw new ValueError(

@@ -1,6 +1,15 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { CancelledError, createTask, type Future, gather, sleep, ValueError, wait } from "../../lib/asyncio/mod.ts";
+import {
+  asCompleted,
+  CancelledError,
+  createTask,
+  type Future,
+  gather,
+  sleep,
+  ValueError,
+  wait,
+} from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
 
 Deno.test("gather() gives the results in the order of the arguments, whatever their times and kinds", async () => {
@@ -108,6 +117,24 @@ loopTest("gather() with returnExceptions has exceptions and cancellations among 
   assertEquals(fine, "fine");
   assertInstanceOf(bad, RangeError);
   assertInstanceOf(gone, CancelledError);
+});
+
+loopTest("gather(), wait() and asCompleted() refuse what is no list, and say how it is done", async () => {
+  const task = createTask(sleep(1));
+  const gathered = gather([task]);
+  const functions = { gather, wait, asCompleted } as Record<string, (...args: unknown[]) => unknown>;
+  for (const [name, fn] of Object.entries(functions)) {
+    for (const bad of [task, gathered, sleep(1), () => Promise.resolve(), undefined, null, 5]) {
+      const error = assertThrows(() => fn(bad, task), TypeError);
+      assertEquals(
+        error.message,
+        `Cannot use ${
+          Deno.inspect(bad, { depth: 0 })
+        } as what ${name}() waits for: pass a list, as in ${name}([task, another])`,
+      );
+    }
+  }
+  await gathered;
 });
 
 loopTest("gather() refuses futures of several loops", (loop) => {
