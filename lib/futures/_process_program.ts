@@ -233,14 +233,23 @@ export async function processMainProgram(
   /** How many frames have come; the boot program has taken one. */
   let frames = 1;
 
-  async function readInto(target: Uint8Array): Promise<number> {
+  /** When the parent closed the pipe, or is dead, a task that is still running ends here, too. */
+  function readInto(target: Uint8Array): number {
     while (true) {
       try {
-        const count = parked ? await Deno.stdin.read(target) : Deno.stdin.readSync(target);
-        // The parent closed the pipe, or is dead. A task that is still running ends here, too.
-        return count ?? Deno.exit(0);
+        return Deno.stdin.readSync(target) ?? Deno.exit(0);
       } catch (error) {
         if (!(error instanceof Deno.errors.Interrupted)) throw error; // a signal that somebody handles
+      }
+    }
+  }
+  /** The same in turns of the event loop. */
+  async function readParked(target: Uint8Array): Promise<number> {
+    while (true) {
+      try {
+        return await Deno.stdin.read(target) ?? Deno.exit(0);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.Interrupted)) throw error;
       }
     }
   }
@@ -253,35 +262,23 @@ export async function processMainProgram(
     }
     return HEADER + view.getUint32(at, true);
   }
-  /** Reads until the frame at `start` is there. Gives it back if it does not fit, or the buffer that it is. */
-  async function readFrame(): Promise<Uint8Array<ArrayBuffer> | ArrayBuffer | undefined> {
-    while (end - start < frameLength(start)) {
-      const length = frameLength(start);
-      buffer.copyWithin(0, start, end);
-      end -= start;
-      start = 0;
-      if (length > buffer.length) {
-        const isAttached = view.getUint8(4) === FrameKind.ATTACH;
-        const skip = isAttached ? HEADER : 0;
-        const frame = new Uint8Array(length - skip);
-        frame.set(buffer.subarray(skip, end));
-        // The rest is on its way; it comes in many pieces.
-        const wasParked = parked;
-        parked = false;
-        for (let at = end - skip; at < frame.length;) at += await readInto(frame.subarray(at));
-        parked = wasParked;
-        end = 0;
-        frames++;
-        return isAttached ? frame.buffer : frame;
-      }
-      end += await readInto(buffer.subarray(end));
-    }
-    return undefined;
+  /** Reads the rest of a frame that does not fit. Gives it back, or the buffer that it is. */
+  function readLarge(length: number): Uint8Array<ArrayBuffer> | ArrayBuffer {
+    const isAttached = view.getUint8(start + 4) === FrameKind.ATTACH;
+    const skip = isAttached ? HEADER : 0;
+    const frame = new Uint8Array(length - skip);
+    frame.set(buffer.subarray(start + skip, end));
+    for (let at = end - start - skip; at < frame.length;) at += readInto(frame.subarray(at));
+    start = end = 0;
+    frames++;
+    return isAttached ? frame.buffer : frame;
   }
 
-  const large = await readFrame() as Uint8Array<ArrayBuffer> | undefined;
-  const program = large ?? buffer.slice(0, frameLength(0));
-  if (large === undefined) {
+  while (end < frameLength(0) && frameLength(0) <= buffer.length) end += readInto(buffer.subarray(end));
+  let program: Uint8Array<ArrayBuffer>;
+  if (frameLength(0) > buffer.length) program = readLarge(frameLength(0)) as Uint8Array<ArrayBuffer>;
+  else {
+    program = buffer.slice(0, frameLength(0));
     start = program.length;
     frames++;
   }
@@ -346,13 +343,21 @@ export async function processMainProgram(
   }
 
   while (true) {
-    const large = await readFrame();
-    if (large !== undefined) {
+    const length = frameLength(start);
+    if (length > buffer.length) {
+      const large = readLarge(length);
       if (large instanceof Uint8Array) {
         const frame = new DataView(large.buffer);
         if (frame.getUint8(4) === FrameKind.RUN) announce(frame, 0);
       }
       forward(large);
+      continue;
+    }
+    if (end - start < length) {
+      buffer.copyWithin(0, start, end);
+      end -= start;
+      start = 0;
+      end += parked ? await readParked(buffer.subarray(end)) : readInto(buffer.subarray(end));
       continue;
     }
     // All that is there goes on in one piece.
