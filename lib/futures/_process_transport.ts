@@ -188,7 +188,8 @@ export class ProcessTransport implements Transport {
     const flat: unknown[] = [];
     for (const [id, args] of calls) flat.push(id, args);
     const attached: ArrayBuffer[] = [];
-    const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
+    const frame = codec.encodeRun(first, flat, HEADER) ??
+      codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
     for (const buffer of attached) this.#attach(buffer);
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
