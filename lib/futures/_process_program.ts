@@ -44,13 +44,15 @@ export function packetWriter(key: Uint8Array, channel: number): (payload: Uint8A
  * The program of the thread in a child process that does the work. It writes its results to stdout itself, before it
  * starts the next call.
  *
- * After its last call it waits a little for the next one where it stands: to be woken there takes some microseconds, and
- * by a message twenty more. What the tasks have left behind (timers, connections) gets its turn after that.
+ * While calls follow one another it waits for the next one where it stands: to be woken there is quicker than in its event
+ * loop. What the tasks have left behind (timers, connections) gets its turn in between.
  */
 export function processTaskProgram(parts: Parts, v8: V8): void {
   const { SLOTS, SlotState, slotWord, Mail, FrameKind, HEADER } = parts;
-  /** How long it may keep its event loop waiting, in milliseconds. */
+  /** How long it may keep its event loop waiting, how long that has its turn then, and for how long both, in milliseconds. */
   const PAUSE = 4;
+  const TURN = 1;
+  const LATELY = 10;
   let take: ((frames: Uint8Array<ArrayBuffer> | ArrayBuffer) => void) | undefined;
   const codec = parts.makeCodec(v8, parts.findUncloneable, parts.makeIsPlain());
   // Stdin is the parent's: to a task, and to programs that it starts, it is at its end.
@@ -83,8 +85,10 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     /** The number of the last call that was received, and of the last one that is over. */
     let last = -1;
     let over = -2;
-    /** How often something was received. */
-    let received = 0;
+    /** How often something was taken. */
+    let taken = 0;
+    let listening = false;
+    let calledAt = 0;
     let attached: ArrayBuffer[] = [];
 
     function report(seq: number, payload: Uint8Array): void {
@@ -109,7 +113,6 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     }, parts);
 
     function open(frames: Uint8Array<ArrayBuffer>): void {
-      received = (received + 1) | 0;
       const view = new DataView(frames.buffer, frames.byteOffset);
       for (let at = 0; at < frames.length;) {
         const end = at + HEADER + view.getUint32(at, true);
@@ -122,33 +125,58 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
         at = end;
       }
     }
-    /** Waits for what comes next, unless it comes as a message. `undefined`: nothing has come, and the time is over. */
-    function wait(time: number): Uint8Array<ArrayBuffer> | undefined {
-      // With what it has received: nothing is to overtake a message that is still on its way.
-      const waiting = (received << 2) | Mail.WAITING;
-      Atomics.store(mail, Mail.STATE, waiting);
-      if (Atomics.load(mail, Mail.SENT) === received) Atomics.wait(mail, Mail.STATE, waiting, time);
-      const state = Atomics.compareExchange(mail, Mail.STATE, waiting, Mail.AWAY);
-      if (state === waiting || state === Mail.AWAY) return undefined;
-      Atomics.wait(mail, Mail.STATE, Mail.TAKEN);
+    const isMore = () => Atomics.load(mail, Mail.SENT) !== taken;
+    function took(): void {
+      taken = (taken + 1) | 0;
+      Atomics.store(mail, Mail.TAKEN, taken);
+    }
+    /** What comes next, unless that is a message. */
+    function takeMail(): Uint8Array<ArrayBuffer> | undefined {
+      if (!isMore() || mail[Mail.LENGTH] === 0) return undefined;
       const frames = letter.slice(0, mail[Mail.LENGTH]);
-      Atomics.store(mail, Mail.STATE, Mail.AWAY);
+      mail[Mail.LENGTH] = 0;
+      took();
       return frames as Uint8Array<ArrayBuffer>;
     }
-    take = (frames) => {
-      if (frames instanceof ArrayBuffer) {
-        received = (received + 1) | 0;
-        attached.push(frames);
-        return;
-      }
+    /** Takes what is there, and what comes while it waits. */
+    function serve(): void {
       const until = performance.now() + PAUSE;
-      let next: Uint8Array<ArrayBuffer> | undefined = frames;
-      while (next !== undefined) {
-        open(next);
-        const time = until - performance.now();
-        next = over === last && time > 0 ? wait(time) : undefined;
+      for (let now = 0; now < until; now = performance.now()) {
+        const frames = takeMail();
+        if (frames !== undefined) {
+          open(frames);
+          calledAt = performance.now();
+        } else if (over !== last || Atomics.wait(mail, Mail.SENT, taken, until - performance.now()) !== "ok") break;
       }
+      listen();
+    }
+    /** Sees to it that what comes is served, in a turn of the event loop of its own. */
+    function listen(): void {
+      if (listening) return;
+      const time = over === last && performance.now() - calledAt < LATELY ? TURN : Infinity;
+      let turn = Atomics.waitAsync(mail, Mail.SENT, taken, time);
+      if (!turn.async) {
+        if (mail[Mail.LENGTH] === 0) return; // it comes as a message
+        turn = Atomics.waitAsync(mail, Mail.TURN, 0);
+        Atomics.notify(mail, Mail.TURN);
+      }
+      listening = true;
+      (turn.value as Promise<string>).then((reason) => {
+        listening = false;
+        if (isMore() || reason === "timed-out") serve();
+        else listen();
+      });
+    }
+    take = (frames) => {
+      const before = takeMail();
+      if (before !== undefined) open(before);
+      took();
+      if (frames instanceof ArrayBuffer) attached.push(frames);
+      else open(frames);
+      calledAt = performance.now();
+      serve();
     };
+    listen();
   });
 }
 
@@ -205,14 +233,23 @@ export async function processMainProgram(
   /** How many frames have come; the boot program has taken one. */
   let frames = 1;
 
-  async function readInto(target: Uint8Array): Promise<number> {
+  /** When the parent closed the pipe, or is dead, a task that is still running ends here, too. */
+  function readInto(target: Uint8Array): number {
     while (true) {
       try {
-        const count = parked ? await Deno.stdin.read(target) : Deno.stdin.readSync(target);
-        // The parent closed the pipe, or is dead. A task that is still running ends here, too.
-        return count ?? Deno.exit(0);
+        return Deno.stdin.readSync(target) ?? Deno.exit(0);
       } catch (error) {
         if (!(error instanceof Deno.errors.Interrupted)) throw error; // a signal that somebody handles
+      }
+    }
+  }
+  /** The same in turns of the event loop. */
+  async function readParked(target: Uint8Array): Promise<number> {
+    while (true) {
+      try {
+        return await Deno.stdin.read(target) ?? Deno.exit(0);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.Interrupted)) throw error;
       }
     }
   }
@@ -225,35 +262,23 @@ export async function processMainProgram(
     }
     return HEADER + view.getUint32(at, true);
   }
-  /** Reads until the frame at `start` is there. Gives it back if it does not fit, or the buffer that it is. */
-  async function readFrame(): Promise<Uint8Array<ArrayBuffer> | ArrayBuffer | undefined> {
-    while (end - start < frameLength(start)) {
-      const length = frameLength(start);
-      buffer.copyWithin(0, start, end);
-      end -= start;
-      start = 0;
-      if (length > buffer.length) {
-        const isAttached = view.getUint8(4) === FrameKind.ATTACH;
-        const skip = isAttached ? HEADER : 0;
-        const frame = new Uint8Array(length - skip);
-        frame.set(buffer.subarray(skip, end));
-        // The rest is on its way; it comes in many pieces.
-        const wasParked = parked;
-        parked = false;
-        for (let at = end - skip; at < frame.length;) at += await readInto(frame.subarray(at));
-        parked = wasParked;
-        end = 0;
-        frames++;
-        return isAttached ? frame.buffer : frame;
-      }
-      end += await readInto(buffer.subarray(end));
-    }
-    return undefined;
+  /** Reads the rest of a frame that does not fit. Gives it back, or the buffer that it is. */
+  function readLarge(length: number): Uint8Array<ArrayBuffer> | ArrayBuffer {
+    const isAttached = view.getUint8(start + 4) === FrameKind.ATTACH;
+    const skip = isAttached ? HEADER : 0;
+    const frame = new Uint8Array(length - skip);
+    frame.set(buffer.subarray(start + skip, end));
+    for (let at = end - start - skip; at < frame.length;) at += readInto(frame.subarray(at));
+    start = end = 0;
+    frames++;
+    return isAttached ? frame.buffer : frame;
   }
 
-  const large = await readFrame() as Uint8Array<ArrayBuffer> | undefined;
-  const program = large ?? buffer.slice(0, frameLength(0));
-  if (large === undefined) {
+  while (end < frameLength(0) && frameLength(0) <= buffer.length) end += readInto(buffer.subarray(end));
+  let program: Uint8Array<ArrayBuffer>;
+  if (frameLength(0) > buffer.length) program = readLarge(frameLength(0)) as Uint8Array<ArrayBuffer>;
+  else {
+    program = buffer.slice(0, frameLength(0));
     start = program.length;
     frames++;
   }
@@ -290,20 +315,18 @@ export async function processMainProgram(
   /** Hands frames to the other thread: to where it waits, or as a message. */
   function forward(frames: Uint8Array<ArrayBuffer> | ArrayBuffer): void {
     if (frames.byteLength === 0) return;
-    // First, so that it does not begin to wait now.
-    const waiting = (Atomics.add(mail, Mail.SENT, 1) << 2) | Mail.WAITING;
+    const isTaken = Atomics.load(mail, Mail.TAKEN) === mail[Mail.SENT];
     const fits = !(frames instanceof ArrayBuffer) && frames.length <= Mail.BYTES;
-    const waits = Atomics.compareExchange(mail, Mail.STATE, waiting, fits ? Mail.TAKEN : Mail.AWAY) === waiting;
-    if (!waits || !fits) {
-      if (waits) Atomics.notify(mail, Mail.STATE);
-      if (frames instanceof ArrayBuffer) return worker.postMessage(frames, [frames]);
-      const message = frames.buffer === buffer.buffer ? frames.slice() : frames;
-      return worker.postMessage(message, [message.buffer]);
+    if (isTaken && fits) {
+      letter.set(frames);
+      mail[Mail.LENGTH] = frames.length;
     }
-    letter.set(frames);
-    mail[Mail.LENGTH] = frames.length;
-    Atomics.store(mail, Mail.STATE, Mail.DELIVERED);
-    Atomics.notify(mail, Mail.STATE);
+    Atomics.add(mail, Mail.SENT, 1);
+    Atomics.notify(mail, Mail.SENT);
+    if (isTaken && fits) return;
+    if (frames instanceof ArrayBuffer) return worker.postMessage(frames, [frames]);
+    const message = frames.buffer === buffer.buffer ? frames.slice() : frames;
+    worker.postMessage(message, [message.buffer]);
   }
   function takeBack(): void {
     const returned: number[] = [];
@@ -320,13 +343,21 @@ export async function processMainProgram(
   }
 
   while (true) {
-    const large = await readFrame();
-    if (large !== undefined) {
+    const length = frameLength(start);
+    if (length > buffer.length) {
+      const large = readLarge(length);
       if (large instanceof Uint8Array) {
         const frame = new DataView(large.buffer);
         if (frame.getUint8(4) === FrameKind.RUN) announce(frame, 0);
       }
       forward(large);
+      continue;
+    }
+    if (end - start < length) {
+      buffer.copyWithin(0, start, end);
+      end -= start;
+      start = 0;
+      end += parked ? await readParked(buffer.subarray(end)) : readInto(buffer.subarray(end));
       continue;
     }
     // All that is there goes on in one piece.

@@ -37,7 +37,7 @@ const GRACE = 1000;
 const PATIENCE = 25;
 /** How long no calls are sent before the child is told so, in milliseconds. */
 const QUIET = 5;
-/** After what time a child that still runs something is told again, in milliseconds. */
+/** After what time a child that still runs something, or has to answer, is told again, in milliseconds. */
 const CHECK = 1000;
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
@@ -188,7 +188,8 @@ export class ProcessTransport implements Transport {
     const flat: unknown[] = [];
     for (const [id, args] of calls) flat.push(id, args);
     const attached: ArrayBuffer[] = [];
-    const frame = codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
+    const frame = codec.encodeRun(first, flat, HEADER) ??
+      codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
     for (const buffer of attached) this.#attach(buffer);
     // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
@@ -231,6 +232,7 @@ export class ProcessTransport implements Transport {
   takeBack(): readonly number[] {
     this.#asked++;
     this.#frame(FrameKind.TAKE_BACK, withRoom());
+    if (this.#parking === undefined) this.#parkLater();
     return [];
   }
 
@@ -313,7 +315,7 @@ export class ProcessTransport implements Transport {
     this.#parking = undefined;
     this.#frame(FrameKind.PARK, withRoom());
     clearTimeout(this.#check);
-    if (this.#settled >= this.#next) return;
+    if (this.#settled >= this.#next && this.#asked === 0) return;
     // Once more in a while: if a task has read from the pipe, the child sees it by the number of a frame.
     this.#check = setTimeout(() => this.#park(), CHECK);
     Deno.unrefTimer(this.#check);

@@ -147,25 +147,20 @@ export const FrameKind = {
 export const HEADER = 16;
 
 /**
- * The memory through which the main thread of a child hands frames to the thread that runs the tasks while that waits
- * for them: some words, by their places, and the frames.
+ * The memory through which the main thread of a child hands frames to the thread that runs the tasks: some words, by
+ * their places, and the frames. Only when all that was sent has been taken is there something put into it.
  */
 export const Mail = {
-  STATE: 0,
-  /** How often something was sent, here or as a message. */
-  SENT: 1,
+  /** How often something was sent, here or as a message: what the other thread waits for. It wraps around, as the next. */
+  SENT: 0,
+  /** How often something was taken. */
+  TAKEN: 1,
   /** How many bytes of frames there are. */
   LENGTH: 2,
+  /** Nobody sends anything here. */
+  TURN: 3,
   WORDS: 4,
   BYTES: 16384,
-  /**
-   * States. It does not wait; it does, which is together with how often it has received something, above the low 2 bits;
-   * it is to wait a little more; there are frames.
-   */
-  AWAY: 0,
-  WAITING: 1,
-  TAKEN: 2,
-  DELIVERED: 3,
 } as const;
 
 /** A function's definition, sent once before its first call. */

@@ -76,6 +76,18 @@ Deno.test("makeCodec().encodeResult() is as encode() of the message", () => {
   }
 });
 
+Deno.test("makeCodec().encodeRun() is as encode() of the message, or leaves it to that", () => {
+  const values = [0, -0, 1.5, NaN, -Infinity, 2 ** 53, true, false, null, undefined];
+  const calls = Array.from({ length: 500 }, (_, n) => [n % 2 ? -n : n, values.slice(n % 11)]).flat();
+  for (const some of [calls, calls.slice(0, 2), [7, new Array(255).fill(1)], []]) {
+    const bytes = codec.encodeRun(2 ** 40, some, 16)!;
+    assertEquals(codec.decode(bytes.subarray(16)), ["run", 2 ** 40, some]);
+  }
+  for (const args of [["text"], [[1]], [{}], [1n], { args: [1], context: {} }, new Array(256).fill(1)]) {
+    assertEquals(codec.encodeRun(0, [1, [1], 2, args], 16), undefined);
+  }
+});
+
 Deno.test("makeCodec().encode() leaves room in front", () => {
   for (const value of [undefined, 5, [1, "x"], new Map([[1, 2]])]) {
     for (const room of [0, 1, 16]) {
