@@ -32,6 +32,7 @@ export function makeBell(word: Int32Array, rung: () => void): Bell {
 
   return {
     listen() {
+      if (isClosed) return;
       Atomics.store(word, 0, LISTENS);
       while (!isWaiting) {
         const { async, value } = Atomics.waitAsync(word, 0, LISTENS);

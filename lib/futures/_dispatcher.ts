@@ -142,11 +142,14 @@ export class Dispatcher {
     let free = false;
     let most: PoolWorker | undefined;
     for (const worker of this.#crew.workers) {
-      if (!worker.ready || worker.returning > 0) continue;
+      if (!worker.ready) continue;
       if (worker.count === 0) free = true;
-      else if (worker.count > 1 && worker.load > (most?.load ?? AHEAD)) most = worker;
+      else if (worker.count > 1 && !worker.stuck && worker.load > (most?.load ?? AHEAD)) most = worker;
     }
-    if (free && most !== undefined) this.#crew.takeBack(most);
+    if (!free || most === undefined) return;
+    // Once, until it has come through: it may have started all that it holds.
+    most.stuck = true;
+    this.#crew.takeBack(most);
   }
 
   /** Takes what was cancelled or given up off the front of the queue; with nothing else left, that is all of it. */

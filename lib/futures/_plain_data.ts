@@ -71,6 +71,8 @@ export function makeIsPlain(): IsPlain {
   }
 
   return (value, limit) => {
+    // Somebody has told all objects, or all arrays, what JSON is to make of them.
+    if ("toJSON" in few) return false;
     room = limit;
     fractions = 0;
     try {

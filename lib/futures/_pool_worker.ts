@@ -23,7 +23,7 @@ export class PoolWorker {
   ready = false;
   /** It gets no more calls, and is closed when it has none. */
   retired = false;
-  /** What it runs takes much longer than expected: it gets no more calls until it has come through. */
+  /** What waited in it was taken back: it gets no more calls until the one that it runs is over. */
   stuck = false;
   /** How many more calls it may be given. */
   remaining: number;
@@ -64,6 +64,11 @@ export class PoolWorker {
    * @throws If an argument cannot be cloned; then nothing was handed over.
    */
   send(tasks: readonly Task[], transfer: readonly Transferable[]): void {
+    // Not in between, which would make it forget what the first of them need.
+    if (this.#known.size + tasks.length > DEFINITIONS_KEPT) {
+      this.#known.clear();
+      this.transport.forget();
+    }
     for (const [i, { settings: { ref, stream } }] of tasks.entries()) {
       this.#define(ref);
       if (stream !== undefined) this.transport.openStream(this.#next + i, stream.window);
@@ -97,10 +102,6 @@ export class PoolWorker {
 
   #define(ref: FunctionRef): void {
     if (this.#known.has(ref.id)) return;
-    if (this.#known.size === DEFINITIONS_KEPT) {
-      this.#known.clear();
-      this.transport.forget();
-    }
     this.#known.add(ref.id);
     this.transport.define(ref);
   }

@@ -342,6 +342,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
       const entry = calls[position + 1] as Entry;
       const isChunk = calls[position + 2] as boolean;
       const given = calls[position + 3] as Given;
+      calls[position + 3] = undefined; // not held on to
       position += 4;
       const handed = slotWord(seq, SLOTS, SlotState.HANDED);
       if (Atomics.compareExchange(states, seq % SLOTS, handed, slotWord(seq, SLOTS, SlotState.RUNNING)) !== handed) {
@@ -402,6 +403,10 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
   }
 
   function enqueue(seq: number, id: number, given: Given): void {
+    if (position > 4096) {
+      calls.splice(0, position);
+      position = 0;
+    }
     calls.push(seq, table.get(Math.abs(id)), id < 0, given);
   }
 

@@ -61,6 +61,7 @@ export function makeTextRing(memory: SharedArrayBuffer): TextRing {
     published: () => Atomics.load(words, PUBLISHED),
     read(start, end) {
       const length = (end - start) | 0;
+      if (!(length >= 0 && length <= size)) throw new RangeError(`a text of ${length} bytes`);
       if (copy.length < length) copy = new Uint8Array(2 * length);
       const at = start & (size - 1);
       copy.set(bytes.subarray(at, at + length));

@@ -239,8 +239,10 @@ export class ThreadTransport implements Transport {
   }
 
   readonly #look = (): void => {
-    const last = this.#state(this.#next - 1);
-    const isOver = this.#head === this.#next || last > SlotState.SENT || last === SlotState.REVOKED;
+    let last = this.#next - 1;
+    while (last > this.#head && this.#state(last) === SlotState.REVOKED) last--;
+    const state = this.#state(last);
+    const isOver = this.#head === this.#next || state > SlotState.SENT || state === SlotState.REVOKED;
     if (!isOver && performance.now() < this.#until) {
       nextTurn(this.#look);
       return;

@@ -46,14 +46,10 @@ export class StuckWatch {
   }
 
   #isNeeded(): boolean {
-    let deep = false;
-    // Without shared memory, only what is back in the queue can be cancelled.
-    let someone = !this.#settings.revokesAtOnce || this.#workers.size < this.#settings.maxWorkers;
-    for (const worker of this.#workers) {
-      if (worker.count > 1 && !worker.stuck) deep = true;
-      if (worker.count === 0) someone = true;
-    }
-    return deep && someone;
+    // Another worker may take it; and without shared memory, only what is back in the queue can be cancelled.
+    if (this.#settings.revokesAtOnce && this.#settings.maxWorkers === 1) return false;
+    for (const worker of this.#workers) if (worker.count > 1 && !worker.stuck) return true;
+    return false;
   }
 }
 

@@ -67,6 +67,9 @@ Deno.test("ring() is not heard after close(), though it came before", async () =
   ring(word);
   bell.close();
   ring(word);
+  bell.listen();
+  assertEquals(word[0], 0, "it is closed for good");
+  ring(word);
   await settle();
   assertEquals(heard, 0);
 });

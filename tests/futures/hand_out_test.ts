@@ -11,6 +11,10 @@ import { fakePool, FakeTransport } from "./_fake_pool.ts";
 /** A worker that runs the oldest of its calls until the test lets it end. */
 class HeldWorker extends FakeTransport {
   readonly #revokesAtOnce: boolean;
+  /** How often it was asked for calls back. */
+  asked = 0;
+  /** Whether all calls that it holds have started, whatever the pool knows of it. */
+  hasStartedAll = false;
   /** The calls that it holds: their numbers, and what they were given. */
   #calls: { seq: number; given: unknown }[] = [];
 
@@ -46,7 +50,8 @@ class HeldWorker extends FakeTransport {
   }
 
   override takeBack(): readonly number[] {
-    const seqs = this.#calls.splice(1).map(({ seq }) => seq);
+    this.asked++;
+    const seqs = this.hasStartedAll ? [] : this.#calls.splice(1).map(({ seq }) => seq);
     if (this.#revokesAtOnce) return seqs;
     queueMicrotask(() => this.events.returned(seqs));
     return [];
@@ -135,6 +140,21 @@ for (const revokesAtOnce of [true, false]) {
     await workers[0]!.end();
     await workers[0]!.end();
     assertEquals(holds(), [[4], [2]]);
+    await end();
+  });
+
+  Deno.test(`Pool ${kind} asks a worker once for what waits in it, until that has come through`, async () => {
+    const { submit, holds, workers, end } = await makePool(2);
+    await submit(4, 1, 2, 3);
+    assertEquals(holds(), [[1, 3], [2]]);
+    workers[0]!.hasStartedAll = true;
+    await workers[1]!.end();
+    assertEquals([holds(), workers[0]!.asked], [[[1, 3], []], 1]);
+    await submit(4, 4);
+    assertEquals(holds(), [[1, 3], [4]]);
+    await workers[1]!.end();
+    assertEquals(workers[0]!.asked, 1);
+    await workers[0]!.end();
     await end();
   });
 

@@ -24,7 +24,7 @@ import {
 } from "../../lib/futures/_protocol.ts";
 import { makeTextRing } from "../../lib/futures/_text_ring.ts";
 import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
-import { makeFresh, poolTest } from "./_helpers.ts";
+import { makeFresh, makeQuick, poolTest } from "./_helpers.ts";
 
 const PARTS = { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makeBell, makePatience, nextTurn };
 const small = fc.oneof(fc.double(), fc.constantFrom(-0, NaN, undefined, null, true, false, Infinity, 5e-324));
@@ -430,3 +430,87 @@ poolTest("ThreadPoolExecutor.submit() lets what a call has left behind go on, th
     for (let calls = 1; await pool.submit(left) !== n; calls++) assert(calls < 10, `call ${n} is held up`);
   }
 });
+
+poolTest("ThreadPoolExecutor.submit() does not look on and on when the calls behind one were cancelled", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const maybe = (flag: Int32Array<SharedArrayBuffer>) => Atomics.wait(flag, 0, 0);
+  // The same memory each time, as new memory is a message.
+  const flag = closed();
+  open(flag);
+  await makeQuick(maybe, () => pool.submit(maybe, flag));
+  const scope = globalThis as unknown as { setImmediate: (callback: () => void) => unknown };
+  const { setImmediate } = scope;
+  let looks = 0;
+  scope.setImmediate = (callback) => {
+    looks++;
+    return setImmediate(callback);
+  };
+  try {
+    // Not each time, but at some time looks have paid off.
+    for (let round = 0; round < 40; round++) {
+      for (let n = 0; n < 50; n++) await pool.submit(maybe, flag);
+      Atomics.store(flag, 0, 0);
+      looks = 0;
+      const running = pool.submit(maybe, flag);
+      const behind = pool.submit(maybe, flag);
+      await null;
+      await null;
+      assert(behind.cancel());
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      open(flag);
+      await running;
+      // They go on for a tenth of a millisecond or two; for all of the ten that would be thousands.
+      assert(looks < 1500, `${looks} looks`);
+    }
+  } finally {
+    scope.setImmediate = setImmediate;
+  }
+});
+
+poolTest("ThreadPoolExecutor.submit() has no call wait behind a long one while others run elsewhere", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 2 });
+  await pool.warmUp(2);
+  const maybe = (flag: Int32Array<SharedArrayBuffer>) => {
+    Atomics.wait(flag, 0, 0, 1_000_000);
+  };
+  const nap = () => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
+  };
+  const opened = closed();
+  open(opened);
+  const flag = closed();
+  await pool.submit(nap);
+  functionRef(maybe).cost = 3;
+  functionRef(nap).cost = 3;
+  const long = pool.submit(maybe, flag);
+  const naps = [pool.submit(nap)];
+  const behind = [1, 2].map(() => pool.submit(maybe, opened));
+  let over = false;
+  // The other worker always has something to do.
+  const others = [1, 2, 3].map(async () => {
+    while (!over) await pool.submit(nap);
+  });
+  const timer = setTimeout(() => open(flag), 2000);
+  await Promise.all([...naps, ...behind]);
+  clearTimeout(timer);
+  assert(!long.done());
+  open(flag);
+  over = true;
+  await Promise.all([long, ...others]);
+});
+
+poolTest(
+  "ThreadPoolExecutor.submit() has functions forgotten that are too many, but none of those that it sends",
+  async () => {
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    const known = () => "known";
+    await makeQuick(known, () => pool.submit(known));
+    const fresh = Array.from({ length: 2100 }, (_, i) => {
+      const fn = new Function(`return ${i}`) as () => number;
+      functionRef(fn).cost = 0.001;
+      return fn;
+    });
+    const results = await Promise.all(fresh.map((fn) => Promise.all([pool.submit(known), pool.submit(fn)])));
+    assertEquals(results, fresh.map((_, i) => ["known", i]));
+  },
+);

@@ -99,3 +99,16 @@ Deno.test("makeIsPlain() says no to what is longer than the limit, and looks at 
   );
   assertEquals(looks, 1, "items are taken for alike");
 });
+
+Deno.test("makeIsPlain() says no to all objects once somebody has told them what JSON is to make of them", () => {
+  for (const prototype of [Object.prototype, Array.prototype]) {
+    Object.defineProperty(prototype, "toJSON", { value: () => "changed", configurable: true });
+    try {
+      assert(!isPlain([1], 100));
+      assert(!isPlain({ a: [1] }, 100));
+    } finally {
+      delete (prototype as { toJSON?: unknown }).toJSON;
+    }
+  }
+  assert(isPlain([1], 100));
+});

@@ -1,6 +1,6 @@
 /** Texts through memory that two threads share. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { makeTextRing } from "../../lib/futures/_text_ring.ts";
 
@@ -51,4 +51,12 @@ Deno.test("makeTextRing() takes back what was not published", () => {
   assertEquals(reader.published(), 5);
   assertEquals(reader.read(0, 5), "first");
   assertEquals(reader.read(5, writer.end), "third");
+});
+
+Deno.test("makeTextRing() reads nothing that is longer than it is, whoever says so", () => {
+  const reader = makeTextRing(new SharedArrayBuffer(SIZE + 8));
+  for (const end of [SIZE + 1, 2 ** 28, -1, 2 ** 31, NaN]) {
+    if (Number.isNaN(end)) assertEquals(reader.read(0, end), "");
+    else assertThrows(() => reader.read(0, end), RangeError, "a text of");
+  }
 });
