@@ -7,6 +7,7 @@
 
 import type { makeBell } from "./_bell.ts";
 import type { Given, SharedSlots, SlotState, slotWord, valueOf } from "./_protocol.ts";
+import type { SharedValue } from "./_shared_values.ts";
 import type { TextRing } from "./_text_ring.ts";
 
 /**
@@ -74,8 +75,10 @@ export interface Inbox {
    * does.
    */
   take(knows: (id: number) => boolean, found: (seq: number, id: number, given: Given) => void): void;
-  /** Takes note of shared memory, which calls have by this number; `undefined`: no more. */
-  share(id: number, value: unknown): void;
+  /** Takes note of shared memory, which calls have by this number. A view is one of the `buffer` with that number. */
+  share(id: number, value: SharedValue, buffer?: number): void;
+  /** Forgets it. */
+  unshare(id: number): void;
   /** Calls `resume` as soon as there is something to take, in a turn of the event loop of its own. */
   wait(resume: () => void): void;
 }
@@ -92,7 +95,8 @@ export function makeInbox(
   /** Whether the last call came by the memory. While it looks for more of these, messages are late. */
   let small = false;
   let waits = 0;
-  const shared = new Map<number, unknown>();
+  /** What gives what is known by a number. */
+  const shared = new Map<number, () => SharedValue>();
   let look = () => {};
   const bell = makeBell(workerBell, () => look());
   // A worker that runs a few calls only does without what `nextTurn` loads.
@@ -114,7 +118,7 @@ export function makeInbox(
     for (let i = 0; i < (shape & 15); i++) {
       const state = (shape >> (4 * i + 4)) & 15;
       const number = args[first + i]!;
-      values.push(state === SlotState.SHARED ? shared.get(number) : valueOf(state, number, SlotState));
+      values.push(state === SlotState.SHARED ? shared.get(number)!() : valueOf(state, number, SlotState));
     }
     return values;
   }
@@ -155,9 +159,17 @@ export function makeInbox(
       }
       texts.release(end);
     },
-    share(id, value) {
-      if (value === undefined) shared.delete(id);
-      else shared.set(id, value);
+    share(id, value, buffer) {
+      if (buffer === undefined) return void shared.set(id, () => value);
+      const memory = shared.get(buffer)!();
+      const { byteOffset, byteLength } = value as ArrayBufferView;
+      const View = value.constructor as new (memory: unknown, at: number, length: number) => SharedValue;
+      const length = (value as { length?: number }).length ?? byteLength;
+      // A new one for each call, as what is copied is new, too.
+      shared.set(id, () => new View(memory, byteOffset, length));
+    },
+    unshare(id) {
+      shared.delete(id);
     },
     wait(resume) {
       const mine = ++waits;

@@ -70,9 +70,11 @@ export function makeIsPlain(): IsPlain {
     return false;
   }
 
+  let isInside = false;
   return (value, limit) => {
-    // Somebody has told all objects, or all arrays, what JSON is to make of them.
-    if ("toJSON" in few) return false;
+    // A getter has come here. Or somebody has told all objects, or all arrays, what JSON is to make of them.
+    if (isInside || "toJSON" in few) return false;
+    isInside = true;
     room = limit;
     fractions = 0;
     try {
@@ -80,6 +82,7 @@ export function makeIsPlain(): IsPlain {
     } catch {
       return false; // too deep, or a getter threw: it is met again
     } finally {
+      isInside = false;
       few.length = 0;
       many = undefined;
     }

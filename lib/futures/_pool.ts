@@ -425,7 +425,13 @@ export class Pool {
   #takeBack(worker: PoolWorker): void {
     worker.returning++;
     const seqs = worker.transport.takeBack();
-    if (this.#settings.revokesAtOnce) this.#returned(worker, seqs);
+    if (!this.#settings.revokesAtOnce) return;
+    try {
+      this.#returned(worker, seqs);
+    } catch (error) {
+      // A task has got at the memory that it shares with us.
+      worker.transport.kill("SIGKILL", `sent back ${error instanceof Error ? error.message : error}`);
+    }
   }
 
   #returned(worker: PoolWorker, seqs: readonly number[]): void {

@@ -139,15 +139,21 @@ export class PoolWorker {
     task.worker = undefined;
   }
 
-  /** Takes note that calls were taken back. */
+  /**
+   * Takes note that calls were taken back.
+   *
+   * @throws {TypeError} If it does not have one of them; then none was taken.
+   */
   release(seqs: readonly number[]): Task[] {
+    const tasks = seqs.map((seq) => this.#tasks[seq % SLOTS]);
+    const stray = seqs.find((seq, i) => tasks[i]?.seq !== seq || tasks.indexOf(tasks[i]) < i);
+    if (stray !== undefined) throw new TypeError(`call ${stray}, which it does not have`);
     this.remaining += seqs.length;
     return seqs.map((seq) => this.#release(seq));
   }
 
   #release(seq: number): Task {
-    const task = this.#tasks[seq % SLOTS];
-    if (task === undefined || task.seq !== seq) throw new TypeError(`call ${seq}, which it does not have`);
+    const task = this.#tasks[seq % SLOTS]!;
     this.#tasks[seq % SLOTS] = undefined;
     this.count--;
     this.load = this.count === 0 ? 0 : this.load - task.load;

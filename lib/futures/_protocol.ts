@@ -10,6 +10,7 @@
  */
 
 import type { EncodedError } from "./_error_codec.ts";
+import type { SharedValue } from "./_shared_values.ts";
 
 /** How many calls a worker may hold at a time: enough for the tiniest tasks, and a power of two. */
 export const SLOTS = 1024;
@@ -195,8 +196,8 @@ export type ToWorker =
     maxMemory: number | null,
   ]
   | readonly ["define", Definition]
-  /** From now on the value is known by this number; it is forgotten. */
-  | readonly ["share", id: number, value: unknown]
+  /** From now on the value is known by this number; a view is one of the buffer with that number. It is forgotten. */
+  | readonly ["share", id: number, value: SharedValue, buffer: number | undefined]
   | readonly ["unshare", id: number]
   /**
    * Ids and what was {@linkcode Given} in turn, for the sequence numbers from `first` on. Flat, as a clone of many small

@@ -30,8 +30,13 @@ export class SharedValues {
   idOf(value: SharedValue): number | undefined {
     const known = this.#ids.get(value);
     if (known !== undefined) return known;
+    let buffer: number | undefined;
+    if (ArrayBuffer.isView(value)) {
+      this.idOf(value.buffer);
+      buffer = this.#ids.get(value.buffer);
+    }
     const id = this.#next++;
-    this.#post(["share", id, value]);
+    this.#post(["share", id, value, buffer]);
     this.#ids.set(value, id);
     this.#gone.register(value, id);
     return undefined;

@@ -438,11 +438,11 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         table.set(message[1][0], { definition: message[1] });
         break;
       case "share":
-        inbox?.share(message[1], message[2]);
+        inbox?.share(message[1], message[2], message[3]);
         break;
       case "unshare":
         takeCalls(); // those that use it
-        inbox?.share(message[1], undefined);
+        inbox?.unshare(message[1]);
         break;
       case "run": {
         const [, first, list] = message;

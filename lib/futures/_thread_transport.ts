@@ -62,7 +62,9 @@ export class ThreadTransport implements Transport {
   ];
   readonly #slots = layOutSlots(this.#memory[0], SLOTS);
   readonly #outbox = new Outbox(this.#slots, this.#memory[1], (message) => {
-    if (!this.#ended) this.#post(message);
+    if (this.#ended) return;
+    this.#follows = true;
+    this.#post(message);
   });
   readonly #resultTexts = makeTextRing(this.#memory[2]);
   readonly #events: TransportEvents;
@@ -72,7 +74,7 @@ export class ThreadTransport implements Transport {
   readonly #bell = makeBell(this.#slots.parentBell, () => this.#receive(null));
   #ref = true;
   #ended = false;
-  /** Whether the next call has to come after a message: its function's definition, or that it is a stream. */
+  /** Whether the next call has to come after a message: of its function, of memory that it shares, that it is a stream. */
   #follows = false;
   /** Whether it looks for results, for how long, and whether that pays off. */
   #watching = false;

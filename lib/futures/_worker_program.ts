@@ -95,9 +95,14 @@ const PARTS = `{
   takeChannel: ${takeChannel},
 }`;
 
+/** What is the program's own, whatever tasks replace. */
+const OWN = ["Atomics", "JSON"];
+const COPIES = OWN.map((name) => `Object.create(null, Object.getOwnPropertyDescriptors(${name}))`);
+
 /** The source of the program that calls `main` with the parts, then with `more` (source, too). */
 export function programSource(main: { toString(): string }, ...more: string[]): string {
-  return `(${main})(${[PARTS, ...more].join(", ")});\n//# sourceURL=skein:worker\n`;
+  const call = `(${main})(${[PARTS, ...more].join(", ")})`;
+  return `((${OWN.join(", ")}) => ${call})(${COPIES.join(", ")});\n//# sourceURL=skein:worker\n`;
 }
 
 /** The URL of a module with this source. */

@@ -1,6 +1,7 @@
 /** Which worker is given which call, and when: a pool over workers that do what the test says. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { WorkerCrashedError } from "../../lib/futures/mod.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { NO_OPTIONS } from "../../lib/futures/_no_options.ts";
 import type { Call } from "../../lib/futures/_protocol.ts";
@@ -15,6 +16,8 @@ class HeldWorker extends FakeTransport {
   asked = 0;
   /** Whether all calls that it holds have started, whatever the pool knows of it. */
   hasStartedAll = false;
+  /** What it says that it gives back besides. */
+  strays: readonly number[] = [];
   /** The calls that it holds: their numbers, and what they were given. */
   #calls: { seq: number; given: unknown }[] = [];
 
@@ -52,6 +55,7 @@ class HeldWorker extends FakeTransport {
   override takeBack(): readonly number[] {
     this.asked++;
     const seqs = this.hasStartedAll ? [] : this.#calls.splice(1).map(({ seq }) => seq);
+    seqs.push(...this.strays);
     if (this.#revokesAtOnce) return seqs;
     queueMicrotask(() => this.events.returned(seqs));
     return [];
@@ -64,53 +68,60 @@ class HeldWorker extends FakeTransport {
     return true;
   }
 
+  override close(): void {
+    super.close();
+    queueMicrotask(() => this.#calls = []);
+  }
+
   override isRunning(seq: number): boolean {
     return this.#calls[0]?.seq === seq;
   }
 }
 
+/** A pool, its workers, and a function that submits calls which are expected to take so many milliseconds. */
+async function makePool(maxWorkers: number, ready = maxWorkers, revokesAtOnce = true) {
+  const workers: HeldWorker[] = [];
+  const start = (events: TransportEvents) => {
+    const worker = new HeldWorker(events, revokesAtOnce);
+    workers.push(worker);
+    return worker;
+  };
+  const pool = fakePool(maxWorkers, start, { revokesAtOnce });
+  const submit = async (cost: number | undefined, ...ids: unknown[]) => {
+    const fn = (id: unknown) => id;
+    const ref = functionRef(fn);
+    if (cost !== undefined) ref.cost = cost;
+    const tasks = ids.map((id) => pool.submit(NO_OPTIONS, fn, [id], CALL));
+    await null;
+    return tasks;
+  };
+  const warm = pool.warmUp(ready);
+  for (const worker of workers) worker.start();
+  await warm;
+  const holds = () => workers.map((worker) => worker.holds);
+  const end = async () => {
+    const ended = pool.shutdown({ wait: true });
+    while (workers.some((worker) => worker.holds.length > 0)) {
+      for (const worker of workers) if (worker.holds.length > 0) await worker.end();
+    }
+    await ended;
+  };
+  return { submit, workers, holds, end };
+}
+
 for (const revokesAtOnce of [true, false]) {
   const kind = revokesAtOnce ? "that revokes at once" : "that revokes later";
-
-  /** A pool, its workers, and a function that submits calls which are expected to take so many milliseconds. */
-  const makePool = async (maxWorkers: number, ready = maxWorkers) => {
-    const workers: HeldWorker[] = [];
-    const start = (events: TransportEvents) => {
-      const worker = new HeldWorker(events, revokesAtOnce);
-      workers.push(worker);
-      return worker;
-    };
-    const pool = fakePool(maxWorkers, start, { revokesAtOnce });
-    const submit = async (cost: number | undefined, ...ids: unknown[]) => {
-      const fn = (id: unknown) => id;
-      const ref = functionRef(fn);
-      if (cost !== undefined) ref.cost = cost;
-      for (const id of ids) pool.submit(NO_OPTIONS, fn, [id], CALL);
-      await null;
-    };
-    const warm = pool.warmUp(ready);
-    for (const worker of workers) worker.start();
-    await warm;
-    const holds = () => workers.map((worker) => worker.holds);
-    const end = async () => {
-      const ended = pool.shutdown({ wait: true });
-      while (workers.some((worker) => worker.holds.length > 0)) {
-        for (const worker of workers) if (worker.holds.length > 0) await worker.end();
-      }
-      await ended;
-    };
-    return { submit, workers, holds, end };
-  };
+  const make = (maxWorkers: number, ready?: number) => makePool(maxWorkers, ready, revokesAtOnce);
 
   Deno.test(`Pool ${kind} gives a worker one short call ahead, and a long one none`, async () => {
-    const short = await makePool(2);
+    const short = await make(2);
     await short.submit(4, 1, 2, 3, 4, 5, 6);
     assertEquals(short.holds(), [[1, 3], [2, 4]]);
     await short.workers[1]!.end();
     assertEquals(short.holds(), [[1, 3], [4, 5]]);
     await short.end();
     for (const cost of [10, undefined]) {
-      const long = await makePool(2);
+      const long = await make(2);
       await long.submit(cost, 1, 2, 3, 4);
       assertEquals(long.holds(), [[1], [2]]);
       await long.end();
@@ -118,7 +129,7 @@ for (const revokesAtOnce of [true, false]) {
   });
 
   Deno.test(`Pool ${kind} keeps short calls for a worker that starts`, async () => {
-    const { submit, workers, holds, end } = await makePool(2, 1);
+    const { submit, workers, holds, end } = await make(2, 1);
     await submit(4, 1, 2, 3, 4);
     assertEquals(holds(), [[1], []]);
     workers[1]!.start();
@@ -127,14 +138,14 @@ for (const revokesAtOnce of [true, false]) {
   });
 
   Deno.test(`Pool ${kind} gives quick calls ahead for 2 ms in all`, async () => {
-    const { submit, holds, end } = await makePool(1);
+    const { submit, holds, end } = await make(1);
     await submit(0.5, 1, 2, 3, 4, 5, 6);
     assertEquals(holds(), [[1, 2, 3, 4]]);
     await end();
   });
 
   Deno.test(`Pool ${kind} takes what waits in a worker to one that has nothing to do`, async () => {
-    const { submit, holds, workers, end } = await makePool(2);
+    const { submit, holds, workers, end } = await make(2);
     await submit(4, 1, 2, 3, 4);
     assertEquals(holds(), [[1, 3], [2, 4]]);
     await workers[0]!.end();
@@ -144,7 +155,7 @@ for (const revokesAtOnce of [true, false]) {
   });
 
   Deno.test(`Pool ${kind} asks a worker once for what waits in it, until that has come through`, async () => {
-    const { submit, holds, workers, end } = await makePool(2);
+    const { submit, holds, workers, end } = await make(2);
     await submit(4, 1, 2, 3);
     assertEquals(holds(), [[1, 3], [2]]);
     workers[0]!.hasStartedAll = true;
@@ -159,7 +170,7 @@ for (const revokesAtOnce of [true, false]) {
   });
 
   Deno.test(`Pool ${kind} leaves in a worker what is over in a moment`, async () => {
-    const { submit, holds, workers, end } = await makePool(2);
+    const { submit, holds, workers, end } = await make(2);
     await submit(0.5, 1, 2, 3, 4, 5);
     assertEquals(holds(), [[1, 2, 3], [4, 5]]);
     await workers[1]!.end();
@@ -168,3 +179,18 @@ for (const revokesAtOnce of [true, false]) {
     await end();
   });
 }
+
+Deno.test("Pool ends a worker that gives back what it does not have, or twice, and loses no call by it", async () => {
+  for (const strays of [[999], [-1], [NaN], [1, 1]]) {
+    const { submit, holds, workers, end } = await makePool(2);
+    const [first, , third] = await submit(4, 1, 2, 3);
+    assertEquals(holds(), [[1, 3], [2]]);
+    workers[0]!.strays = strays;
+    await workers[1]!.end();
+    assertInstanceOf(await first!.exception(), WorkerCrashedError);
+    assertEquals(holds().slice(1), [[3]]);
+    await workers[1]!.end();
+    assertEquals(await third, 3);
+    await end();
+  }
+});

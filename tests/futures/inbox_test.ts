@@ -147,17 +147,24 @@ Deno.test("Outbox.write() refuses texts that the worker has left no room for, un
 Deno.test("Outbox.write() tells of shared memory once, and then gives its number", () => {
   const { slots, outbox, inbox, messages } = share();
   const buffer = new SharedArrayBuffer(64);
-  const values = [buffer, new Float64Array(buffer, 8, 3), new DataView(buffer)];
+  const other = new Float64Array(new SharedArrayBuffer(64), 16, 3);
+  const values = [buffer, new Uint8Array(buffer, 8, 3), new DataView(buffer, 4), other];
+  const told = [[[0, undefined]], [[1, 0]], [[2, 0]], [[3, undefined], [4, 3]]];
   for (const [i, value] of values.entries()) {
     assertEquals(outbox.write(0, [[1, [value, 2]]]), false, "the message must not be overtaken");
-    assertEquals(messages, [["share", i, value]]);
-    inbox.share(i, messages.pop()![2]);
-    assert(outbox.write(i, [[1, [value, 2]]]));
+    assertEquals(messages.map(([, id, , buffer]) => [id, buffer]), told[i]);
+    for (const [, id, value, buffer] of messages.splice(0) as Extract<ToWorker, readonly ["share", ...unknown[]]>[]) {
+      inbox.share(id, value, buffer);
+    }
+    assert(outbox.write(i, [[1, [value, 2, buffer]]]));
     Atomics.store(slots.states, i, slotWord(i, SLOTS, SlotState.HANDED));
     Atomics.store(slots.sent, 0, i + 1);
     inbox.take(() => true, (seq, _id, given) => {
-      assertEquals([seq, (given as unknown[]).length, (given as unknown[])[1]], [i, 2, 2]);
-      assertStrictEquals((given as unknown[])[0], value);
+      const [got, two, all] = given as unknown[];
+      assertEquals([seq, got, two], [i, value, 2]);
+      assertStrictEquals(all, buffer);
+      if (i === 1 || i === 2) assertStrictEquals((got as ArrayBufferView).buffer, buffer);
+      assertEquals(got === value, i === 0, "each call has a view of its own");
     });
   }
   // What may grow is a message each time.
@@ -321,6 +328,40 @@ poolTest("ThreadPoolExecutor.submit() shares memory with its workers, the first 
     all[5] = 0;
     assertEquals(await pool.submit(sum, buffer), n);
   }
+});
+
+poolTest("ThreadPoolExecutor.submit() shares memory though a call beside it cannot be cloned", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const length = (x: unknown) => (x as Int8Array).length;
+  await makeQuick(length, () => pool.submit(length, "text"));
+  for (let n = 1; n < 20; n++) {
+    const futures = [new Int8Array(new SharedArrayBuffer(n)), () => {}].map((x) => pool.submit(length, x));
+    assertEquals(await futures[0], n);
+    await assertRejects(() => futures[1]!.result(), NotCloneableError);
+  }
+});
+
+poolTest("ThreadPoolExecutor.submit() gives each call views of its own, of the memory that it has itself", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const buffer = new SharedArrayBuffer(8);
+  const view = new Int8Array(buffer, 2, 3);
+  const look = (buffer: SharedArrayBuffer, view: Int8Array & { mark?: boolean }) => {
+    const { mark = false, length, byteOffset } = view;
+    view.mark = true;
+    return [view.buffer === buffer, length, byteOffset, mark];
+  };
+  for (let n = 0; n < 5; n++) assertEquals(await pool.submit(look, buffer, view), [true, 3, 2, false]);
+});
+
+poolTest("ThreadPoolExecutor.submit() goes on though a task replaces what its worker works with", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const sabotage = () => {
+    for (const part of [Atomics, JSON] as unknown as Record<string, () => number>[]) {
+      for (const name of Object.getOwnPropertyNames(part)) part[name] = () => 0;
+    }
+  };
+  await pool.submit(sabotage);
+  for (const value of [1, "text", { a: [1] }]) assertEquals(await pool.submit((x: unknown) => x, value), value);
 });
 
 poolTest("ThreadPoolExecutor runs calls of all kinds in their order, and each once", async () => {
