@@ -114,9 +114,8 @@ Deno.test("ProcessPoolExecutor() does not wait for the programs that a dead task
   const { code, signal, stdout } = await runScript("grandchild.ts");
   const pids = pidsIn(stdout);
   for (const pid of pids) await new Deno.Command("kill", { args: ["-9", `${pid}`], stderr: "null" }).output();
-  assertEquals(pids.length, 2);
   assertEquals([code, signal], [0, null]);
-  assertEquals(stdout.replaceAll(/^pid .*\n/gm, ""), "WorkerCrashedError\nTimeoutError\n1\ndown\n");
+  assertEquals(stdout.replaceAll(/^pid .*/gm, "pid"), "pid\nWorkerCrashedError\npid\nTimeoutError\n1\ndown\n");
 });
 
 Deno.test("ProcessPoolExecutor() goes on when nobody reads what its tasks print", async () => {
