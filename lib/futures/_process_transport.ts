@@ -9,7 +9,7 @@ import { type Codec, makeCodec, type V8 } from "./_codec.ts";
 import { decodeError } from "./_error_codec.ts";
 import { BrokenProcessPoolError, type WorkerExit } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
-import { PacketReader } from "./_packet_reader.ts";
+import { makeKey, PacketReader } from "./_packet_reader.ts";
 import { makeIsPlain } from "./_plain_data.ts";
 import {
   type Call,
@@ -112,7 +112,7 @@ export class ProcessTransport implements Transport {
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #events: TransportEvents;
-  readonly #key = crypto.getRandomValues(new Uint8Array(16));
+  readonly #key = makeKey();
   #stderrTail = "";
   /** How many frames it was sent: their numbers tell it if somebody else has read some of them. */
   #frames = 0;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { PacketReader } from "../../lib/futures/_packet_reader.ts";
+import { makeKey, PacketReader } from "../../lib/futures/_packet_reader.ts";
 import { packetWriter } from "../../lib/futures/_process_program.ts";
 
 const KEY = Uint8Array.of(7, 1, 7, 1, 7, 7, 2, 9, 7, 1, 7, 1, 7, 7, 2, 8);
@@ -109,6 +109,28 @@ Deno.test("packetWriter() writes nothing larger than a pipe takes in one piece",
     // Deno's stdout parts what does not end with a newline.
     assert(written.every((packet) => packet.length <= 4096 && packet.at(-1) === 0x0a), `length ${length}`);
     assertEquals(read(join(written), []).messages.map(([, payload]) => payload.length), [length]);
+  }
+});
+
+Deno.test("PacketReader keeps back nothing of a text, whatever the key", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", minLength: 1 }), (text) => {
+      const bytes = new TextEncoder().encode(text);
+      let output = 0;
+      new PacketReader(makeKey(), 1e6, { output: (bytes) => output += bytes.length, message: () => {} }).push(bytes);
+      assertEquals(output, bytes.length);
+    }),
+    { numRuns: 2000 },
+  );
+  // Each of these ends with what was once the first byte of one key in 256.
+  for (let n = 0; n < 2000; n++) {
+    let output = "";
+    const reader = new PacketReader(makeKey(), 1e6, {
+      output: (bytes) => output += new TextDecoder().decode(bytes),
+      message: () => {},
+    });
+    reader.push(new TextEncoder().encode("a line\n"));
+    assertEquals(output, "a line\n");
   }
 });
 
