@@ -413,6 +413,8 @@ function* started(server: Server, options: StartUnixServerOptions): GeneratorCor
     yield* sleep(0);
   } catch (error) {
     server.close();
+    // Deno removes a socket when nothing accepts any more: not one that somebody makes there after this.
+    yield* patiently(server._waitClosed());
     throw error;
   }
   return server;

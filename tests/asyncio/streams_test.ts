@@ -755,6 +755,41 @@ resourceTest(
   },
 );
 
+resourceTest(
+  "startUnixServer() that is cancelled when it has just begun leaves later servers of its path alone",
+  async () => {
+    const directory = await Deno.makeTempDir();
+    const exists = (path: string) => {
+      try {
+        return Deno.statSync(path).isSocket;
+      } catch {
+        return false;
+      }
+    };
+    try {
+      let cancelled = 0;
+      for (let n = 0; cancelled < 20; n++) {
+        assert(n < 200, "it is never seen between its beginning and its end");
+        const path = `${directory}/${n}`;
+        const task = createTask(startUnixServer(() => {}, path));
+        while (!exists(path)) await sleep(0);
+        if (!task.cancel()) {
+          await (await task).close();
+          continue;
+        }
+        cancelled++;
+        await assertRejects(async () => await task, CancelledError);
+        await using server = await startUnixServer(() => {}, path);
+        // What is late would come by now.
+        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+        assertEquals([server.isServing(), exists(path)], [true, true]);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
+
 // -- TLS
 
 const TLS: StartServerOptions = { ...LOCAL, ssl: { cert, key, alpnProtocols: ["echo/1"] } };
