@@ -8,7 +8,7 @@
 import type { makeBell } from "./_bell.ts";
 import type { Given, SharedSlots, SlotState, slotWord, valueOf } from "./_protocol.ts";
 import type { SharedValue } from "./_shared_values.ts";
-import type { TextRing } from "./_text_ring.ts";
+import type { getValue, TextRing } from "./_text_ring.ts";
 
 /**
  * For how long a worker, or its parent, looks for what it expects before it goes to sleep, in milliseconds: what
@@ -56,6 +56,7 @@ interface Parts {
   readonly SlotState: typeof SlotState;
   readonly slotWord: typeof slotWord;
   readonly valueOf: typeof valueOf;
+  readonly getValue: typeof getValue;
   readonly POLL: number;
   readonly makeBell: typeof makeBell;
   readonly makePatience: typeof makePatience;
@@ -87,7 +88,8 @@ export interface Inbox {
 export function makeInbox(
   { workerBell, sent, states, ids, shapes, args }: SharedSlots,
   texts: TextRing,
-  { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makeBell, makePatience, nextTurn }: Parts,
+  { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, getValue, POLL, makeBell, makePatience, nextTurn }:
+    Parts,
 ): Inbox {
   /** The number of the next call. */
   let next = 0;
@@ -113,7 +115,7 @@ export function makeInbox(
   function read(slot: number): Given {
     const shape = shapes[slot]!;
     const first = slot * SLOT_ARGS;
-    if (shape === TEXT_SHAPE) return JSON.parse(texts.read(args[first]!, args[first + 1]!));
+    if (shape === TEXT_SHAPE) return getValue(texts, args, first) as Given;
     const values: unknown[] = [];
     for (let i = 0; i < (shape & 15); i++) {
       const state = (shape >> (4 * i + 4)) & 15;

@@ -18,7 +18,7 @@ import {
   type ToWorker,
 } from "./_protocol.ts";
 import { isShared, SharedValues } from "./_shared_values.ts";
-import { makeTextRing, type TextRing } from "./_text_ring.ts";
+import { makeTextRing, putValue, type TextRing } from "./_text_ring.ts";
 
 const isPlain = makeIsPlain();
 
@@ -80,12 +80,8 @@ export class Outbox {
   }
 
   #writeText(slot: number, given: Given): boolean {
-    if (!isPlain(given, MAX_TEXT)) return false;
-    const start = this.#texts.write(JSON.stringify(given));
-    if (start === undefined) return false;
     const { shapes, args } = this.#slots;
-    args[slot * SLOT_ARGS] = start;
-    args[slot * SLOT_ARGS + 1] = this.#texts.end;
+    if (!putValue(this.#texts, isPlain, MAX_TEXT, args, slot * SLOT_ARGS, given)) return false;
     shapes[slot] = TEXT_SHAPE;
     return true;
   }

@@ -145,9 +145,12 @@ export class PoolWorker {
    * @throws {TypeError} If it does not have one of them; then none was taken.
    */
   release(seqs: readonly number[]): Task[] {
-    const tasks = seqs.map((seq) => this.#tasks[seq % SLOTS]);
-    const stray = seqs.find((seq, i) => tasks[i]?.seq !== seq || tasks.indexOf(tasks[i]) < i);
-    if (stray !== undefined) throw new TypeError(`call ${stray}, which it does not have`);
+    const distinct = new Set(seqs);
+    for (const seq of seqs) {
+      if (!distinct.delete(seq) || this.#tasks[seq % SLOTS]?.seq !== seq) {
+        throw new TypeError(`call ${seq}, which it does not have`);
+      }
+    }
     this.remaining += seqs.length;
     return seqs.map((seq) => this.#release(seq));
   }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { IsPlain } from "./_plain_data.ts";
+
 /**
  * Either end of the ring: one thread writes, the other one reads. Places in it are numbers of bytes since the beginning,
  * which wrap around as 32-bit integers do.
@@ -71,4 +73,29 @@ export function makeTextRing(memory: SharedArrayBuffer): TextRing {
       Atomics.store(words, RELEASED, end);
     },
   };
+}
+
+/**
+ * Writes a value as JSON, if that keeps it, in no more than about `limit` characters, and there is room. Where it stands
+ * is put into `places`, from `at` on.
+ */
+export function putValue(
+  ring: TextRing,
+  isPlain: IsPlain,
+  limit: number,
+  places: Float64Array,
+  at: number,
+  value: unknown,
+): boolean {
+  if (!isPlain(value, limit)) return false;
+  const start = ring.write(JSON.stringify(value));
+  if (start === undefined) return false;
+  places[at] = start;
+  places[at + 1] = ring.end;
+  return true;
+}
+
+/** The value that stands where `places` says, from `at` on. */
+export function getValue(ring: TextRing, places: Float64Array, at: number): unknown {
+  return JSON.parse(ring.read(places[at]!, places[at + 1]!));
 }

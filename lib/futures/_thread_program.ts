@@ -23,12 +23,8 @@ export function threadProgram(parts: Parts): void {
     const write = (slot: number, value: unknown): number => {
       const state = stateOf(value, SlotState);
       if (state === SlotState.NUMBER) numbers[slot] = value as number;
-      if (state !== SlotState.SENT || !isPlain(value, MAX_TEXT)) return state;
-      const start = texts.write(JSON.stringify(value));
-      if (start === undefined) return state;
-      args[slot * SLOT_ARGS] = start;
-      args[slot * SLOT_ARGS + 1] = texts.end;
-      return SlotState.TEXT;
+      if (state !== SlotState.SENT) return state;
+      return parts.putValue(texts, isPlain, MAX_TEXT, args, slot * SLOT_ARGS, value) ? SlotState.TEXT : state;
     };
 
     const link: Link = {

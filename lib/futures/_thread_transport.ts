@@ -22,7 +22,7 @@ import {
   type ToWorker,
   valueOf,
 } from "./_protocol.ts";
-import { makeTextRing } from "./_text_ring.ts";
+import { getValue, makeTextRing } from "./_text_ring.ts";
 import { type ThreadMemory, threadProgram } from "./_thread_program.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
 import { moduleUrl, programSource } from "./_worker_program.ts";
@@ -352,10 +352,10 @@ export class ThreadTransport implements Transport {
 
   #readText(slot: number): unknown {
     const { args } = this.#slots;
-    const end = args[slot * SLOT_ARGS + 1]!;
-    const text = this.#resultTexts.read(args[slot * SLOT_ARGS]!, end);
-    this.#resultTexts.release(end);
-    return JSON.parse(text);
+    const at = slot * SLOT_ARGS;
+    const value = getValue(this.#resultTexts, args, at);
+    this.#resultTexts.release(args[at + 1]!);
+    return value;
   }
 
   #end(exit: Parameters<TransportEvents["exited"]>[0]): void {

@@ -30,7 +30,7 @@ import {
 } from "./_protocol.ts";
 import { takeChannel } from "./_take_channel.ts";
 import { taskRunner } from "./_task_runner.ts";
-import { makeTextRing } from "./_text_ring.ts";
+import { getValue, makeTextRing, putValue } from "./_text_ring.ts";
 
 /** What the program of a worker is built from. */
 export interface Parts {
@@ -59,6 +59,8 @@ export interface Parts {
   readonly makeCodec: typeof makeCodec;
   readonly makeIsPlain: typeof makeIsPlain;
   readonly makeTextRing: typeof makeTextRing;
+  readonly putValue: typeof putValue;
+  readonly getValue: typeof getValue;
   readonly taskRunner: typeof taskRunner;
   readonly packetWriter: typeof packetWriter;
   readonly takeChannel: typeof takeChannel;
@@ -90,6 +92,8 @@ const PARTS = `{
   makeCodec: ${makeCodec},
   makeIsPlain: ${makeIsPlain},
   makeTextRing: ${makeTextRing},
+  putValue: ${putValue},
+  getValue: ${getValue},
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},
   takeChannel: ${takeChannel},

@@ -22,11 +22,23 @@ import {
   type ToWorker,
   valueOf,
 } from "../../lib/futures/_protocol.ts";
-import { makeTextRing } from "../../lib/futures/_text_ring.ts";
+import { getValue, makeTextRing } from "../../lib/futures/_text_ring.ts";
 import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
 import { makeFresh, makeQuick, poolTest } from "./_helpers.ts";
 
-const PARTS = { SLOTS, SLOT_ARGS, TEXT_SHAPE, SlotState, slotWord, valueOf, POLL, makeBell, makePatience, nextTurn };
+const PARTS = {
+  SLOTS,
+  SLOT_ARGS,
+  TEXT_SHAPE,
+  SlotState,
+  slotWord,
+  valueOf,
+  getValue,
+  POLL,
+  makeBell,
+  makePatience,
+  nextTurn,
+};
 const small = fc.oneof(fc.double(), fc.constantFrom(-0, NaN, undefined, null, true, false, Infinity, 5e-324));
 const numbers = fc.array(small, { maxLength: SLOT_ARGS });
 const plain = fc.json({ maxDepth: 3 }).map((text) => JSON.parse(text) as unknown)
