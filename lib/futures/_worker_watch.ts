@@ -23,21 +23,20 @@ export class StuckWatch {
     this.#takeBack = takeBack;
   }
 
-  /** Looks at the workers in a while, if there is something to be seen. */
+  /** Looks at the workers when the first of them could be stuck, if one could. */
   watch(): void {
-    if (this.#timer !== undefined || !this.#isNeeded()) return;
+    if (this.#timer !== undefined) return;
+    const rest = this.#rest();
+    if (rest === Infinity) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (this.#isNeeded()) {
-        const now = performance.now();
-        for (const worker of this.#workers) {
-          if (worker.count < 2 || worker.stuck || now - worker.progressAt < STUCK + worker.oldest()!.load) continue;
-          worker.stuck = true;
-          this.#takeBack(worker);
-        }
+      for (const worker of this.#workers) {
+        if (restOf(worker) > 0) continue;
+        worker.stuck = true;
+        this.#takeBack(worker);
       }
       this.watch();
-    }, STUCK);
+    }, Math.max(rest, STUCK));
   }
 
   stop(): void {
@@ -45,12 +44,20 @@ export class StuckWatch {
     this.#timer = undefined;
   }
 
-  #isNeeded(): boolean {
+  /** How long none can be stuck, in milliseconds. */
+  #rest(): number {
+    let rest = Infinity;
     // Another worker may take it; and without shared memory, only what is back in the queue can be cancelled.
-    if (this.#settings.revokesAtOnce && this.#settings.maxWorkers === 1) return false;
-    for (const worker of this.#workers) if (worker.count > 1 && !worker.stuck) return true;
-    return false;
+    if (this.#settings.revokesAtOnce && this.#settings.maxWorkers === 1) return rest;
+    for (const worker of this.#workers) rest = Math.min(rest, restOf(worker));
+    return rest;
   }
+}
+
+/** How long a worker may still take for its oldest call while others wait in it, in milliseconds. */
+function restOf(worker: PoolWorker): number {
+  if (worker.count < 2 || worker.stuck) return Infinity;
+  return worker.progressAt + worker.oldest()!.load + STUCK - performance.now();
 }
 
 /** Closes workers that have had nothing to do for long. */
