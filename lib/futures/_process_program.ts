@@ -80,13 +80,13 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     const { memory, mailbox, key } = data as ProcessMemory;
     const { states } = parts.layOutSlots(memory, SLOTS);
     const mail = new Int32Array(mailbox, 0, Mail.WORDS);
-    const letter = new Uint8Array(mailbox, 4 * Mail.WORDS);
+    const ring = new Uint8Array(mailbox, 4 * Mail.WORDS);
     const write = parts.packetWriter(key, 0);
     /** The number of the last call that was received, and of the last one that is over. */
     let last = -1;
     let over = -2;
-    /** How often something was taken. */
-    let taken = 0;
+    /** How often something had been sent when it was last looked for. */
+    let seen = 0;
     let listening = false;
     let calledAt = 0;
     let attached: ArrayBuffer[] = [];
@@ -125,18 +125,22 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
         at = end;
       }
     }
-    const isMore = () => Atomics.load(mail, Mail.SENT) !== taken;
-    function took(): void {
-      taken = (taken + 1) | 0;
-      Atomics.store(mail, Mail.TAKEN, taken);
-    }
-    /** What comes next, unless that is a message. */
+    const isMail = () => Atomics.load(mail, Mail.WRITTEN) !== mail[Mail.READ];
+    /** Whether something comes as a message. */
+    const isMessage = () => Atomics.load(mail, Mail.MESSAGES) !== mail[Mail.RECEIVED];
+    /** All that is in the ring. */
     function takeMail(): Uint8Array<ArrayBuffer> | undefined {
-      if (!isMore() || mail[Mail.LENGTH] === 0) return undefined;
-      const frames = letter.slice(0, mail[Mail.LENGTH]);
-      mail[Mail.LENGTH] = 0;
-      took();
-      return frames as Uint8Array<ArrayBuffer>;
+      seen = Atomics.load(mail, Mail.SENT);
+      const read = mail[Mail.READ]!;
+      const length = (Atomics.load(mail, Mail.WRITTEN) - read) | 0;
+      if (length === 0) return undefined;
+      const frames = new Uint8Array(length);
+      const at = read & (Mail.BYTES - 1);
+      const rest = Mail.BYTES - at;
+      frames.set(ring.subarray(at, at + Math.min(length, rest)));
+      if (length > rest) frames.set(ring.subarray(0, length - rest), rest);
+      Atomics.store(mail, Mail.READ, read + length);
+      return frames;
     }
     /** Takes what is there, and what comes while it waits. */
     function serve(): void {
@@ -146,7 +150,8 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
         if (frames !== undefined) {
           open(frames);
           calledAt = performance.now();
-        } else if (over !== last || Atomics.wait(mail, Mail.SENT, taken, until - performance.now()) !== "ok") break;
+        } else if (over !== last || isMessage()) break;
+        else if (Atomics.wait(mail, Mail.SENT, seen, until - performance.now()) === "timed-out") break;
       }
       listen();
     }
@@ -154,23 +159,23 @@ export function processTaskProgram(parts: Parts, v8: V8): void {
     function listen(): void {
       if (listening) return;
       const time = over === last && performance.now() - calledAt < LATELY ? TURN : Infinity;
-      let turn = Atomics.waitAsync(mail, Mail.SENT, taken, time);
-      if (!turn.async) {
-        if (mail[Mail.LENGTH] === 0) return; // it comes as a message
-        turn = Atomics.waitAsync(mail, Mail.TURN, 0);
-        Atomics.notify(mail, Mail.TURN);
-      }
+      seen = Atomics.load(mail, Mail.SENT);
+      const isHere = isMail();
+      if (!isHere && isMessage()) return;
+      const turn = isHere ? Atomics.waitAsync(mail, Mail.TURN, 0) : Atomics.waitAsync(mail, Mail.SENT, seen, time);
+      if (isHere) Atomics.notify(mail, Mail.TURN);
+      if (!turn.async) return listen(); // something came in between
       listening = true;
-      (turn.value as Promise<string>).then((reason) => {
+      turn.value.then((reason) => {
         listening = false;
-        if (isMore() || reason === "timed-out") serve();
+        if (isMail() || reason === "timed-out") serve();
         else listen();
       });
     }
     take = (frames) => {
       const before = takeMail();
       if (before !== undefined) open(before);
-      took();
+      Atomics.add(mail, Mail.RECEIVED, 1);
       if (frames instanceof ArrayBuffer) attached.push(frames);
       else open(frames);
       calledAt = performance.now();
@@ -287,7 +292,7 @@ export async function processMainProgram(
   const { states } = layOutSlots(memory, SLOTS);
   const mailbox = new SharedArrayBuffer(4 * Mail.WORDS + Mail.BYTES);
   const mail = new Int32Array(mailbox, 0, Mail.WORDS);
-  const letter = new Uint8Array(mailbox, 4 * Mail.WORDS);
+  const ring = new Uint8Array(mailbox, 4 * Mail.WORDS);
   const seqs = new Float64Array(SLOTS);
   const write = packetWriter(key, 1);
 
@@ -315,15 +320,20 @@ export async function processMainProgram(
   /** Hands frames to the other thread: to where it waits, or as a message. */
   function forward(frames: Uint8Array<ArrayBuffer> | ArrayBuffer): void {
     if (frames.byteLength === 0) return;
-    const isTaken = Atomics.load(mail, Mail.TAKEN) === mail[Mail.SENT];
-    const fits = !(frames instanceof ArrayBuffer) && frames.length <= Mail.BYTES;
-    if (isTaken && fits) {
-      letter.set(frames);
-      mail[Mail.LENGTH] = frames.length;
-    }
+    const written = mail[Mail.WRITTEN]!;
+    const room = Mail.BYTES - ((written - Atomics.load(mail, Mail.READ)) | 0);
+    const isMail = !(frames instanceof ArrayBuffer) && frames.length <= room &&
+      Atomics.load(mail, Mail.RECEIVED) === mail[Mail.MESSAGES];
+    if (isMail) {
+      const at = written & (Mail.BYTES - 1);
+      const rest = Mail.BYTES - at;
+      ring.set(frames.subarray(0, rest), at);
+      ring.set(frames.subarray(rest));
+      Atomics.store(mail, Mail.WRITTEN, written + frames.length);
+    } else Atomics.add(mail, Mail.MESSAGES, 1);
     Atomics.add(mail, Mail.SENT, 1);
     Atomics.notify(mail, Mail.SENT);
-    if (isTaken && fits) return;
+    if (isMail) return;
     if (frames instanceof ArrayBuffer) return worker.postMessage(frames, [frames]);
     const message = frames.buffer === buffer.buffer ? frames.slice() : frames;
     worker.postMessage(message, [message.buffer]);

@@ -36,7 +36,9 @@ const GRACE = 1000;
 /** How long a child has to answer before it is killed without an answer, in milliseconds. */
 const PATIENCE = 25;
 /** How long no calls are sent before the child is told so, in milliseconds. */
-const QUIET = 5;
+const QUIET = 20;
+/** Frames of up to so many bytes are put together. */
+const SMALL = 4096;
 /** After what time a child that still runs something, or has to answer, is told again, in milliseconds. */
 const CHECK = 1000;
 
@@ -80,15 +82,20 @@ function childProgram(): ChildProgram {
   };
 }
 
-/** The parts one after the other, behind the room for a header. */
-function withRoom(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const frame = new Uint8Array(parts.reduce((length, part) => length + part.length, HEADER));
-  let at = HEADER;
+/** The parts one after the other. */
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
   for (const part of parts) {
-    frame.set(part, at);
+    whole.set(part, at);
     at += part.length;
   }
-  return frame;
+  return whole;
+}
+
+/** The parts one after the other, behind the room for a header. */
+function withRoom(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return concat([new Uint8Array(HEADER), ...parts]);
 }
 
 /** What a child process is started with. */
@@ -116,6 +123,8 @@ export class ProcessTransport implements Transport {
   #stderrTail = "";
   /** How many frames it was sent: their numbers tell it if somebody else has read some of them. */
   #frames = 0;
+  /** The small ones of this turn, which are written in one piece: each write wakes the child. */
+  #unwritten: Uint8Array<ArrayBuffer>[] = [];
   /** The calls that nobody waits for any more. If the child runs one of them, it is killed. */
   readonly #doomed = new Set<number>();
   /** How many answers to `takeBack` are due. */
@@ -251,6 +260,7 @@ export class ProcessTransport implements Transport {
   close(): void {
     if (this.#grace !== undefined) return; // it ends by itself, in its own way
     this.#reason = "was closed";
+    this.#flush();
     this.#stdin.close().catch(() => {}); // it may be dead already
     // One that was stopped (SIGSTOP) hears of nothing.
     this.#killLater();
@@ -279,14 +289,33 @@ export class ProcessTransport implements Transport {
   }
 
   /** Sends a frame, of which the header is to be filled in. */
-  #frame(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): Promise<void> {
+  #frame(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): void {
+    this.#seal(kind, frame, first, count);
+    if (frame.length > SMALL) {
+      this.#flush();
+      this.#write(frame);
+    } else if (this.#unwritten.push(frame) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  /** Fills in the header of the next frame. */
+  #seal(kind: number, frame: Uint8Array<ArrayBuffer>, first = 0, count = 0): void {
     const view = new DataView(frame.buffer, frame.byteOffset);
     view.setUint32(0, frame.length - HEADER, true);
     view.setUint8(4, kind);
     view.setUint8(5, this.#frames++ & 0xff);
     view.setUint16(6, count, true);
     view.setFloat64(8, first, true);
-    return this.#stdin.write(frame).catch(() => {}); // a dead child is reported when its stdout ends
+  }
+
+  #flush(): void {
+    const frames = this.#unwritten;
+    if (frames.length === 0) return;
+    this.#unwritten = [];
+    this.#write(frames.length === 1 ? frames[0]! : concat(frames));
+  }
+
+  #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#stdin.write(bytes).catch(() => {}); // a dead child is reported when its stdout ends
   }
 
   /** Sends a copy of a large buffer. Memory that was used before serves again: new memory takes longer than to copy. */
@@ -297,7 +326,9 @@ export class ProcessTransport implements Transport {
     const memory = spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(length);
     const frame = new Uint8Array(memory, 0, length);
     frame.set(new Uint8Array(buffer), HEADER);
-    this.#frame(FrameKind.ATTACH, frame).then(() => spareMemory = new WeakRef(memory));
+    this.#seal(FrameKind.ATTACH, frame);
+    this.#flush();
+    this.#write(frame).then(() => spareMemory = new WeakRef(memory));
   }
 
   /** Lets the child look after itself when no calls have been sent for a while. */

@@ -149,18 +149,20 @@ export const HEADER = 16;
 
 /**
  * The memory through which the main thread of a child hands frames to the thread that runs the tasks: some words, by
- * their places, and the frames. Only when all that was sent has been taken is there something put into it.
+ * their places, and a ring of bytes. While a message is on its way nothing is put there, or it would come first.
  */
 export const Mail = {
   /** How often something was sent, here or as a message: what the other thread waits for. It wraps around, as the next. */
   SENT: 0,
-  /** How often something was taken. */
-  TAKEN: 1,
-  /** How many bytes of frames there are. */
-  LENGTH: 2,
+  /** How many bytes were put into the ring, and how many have been taken out of it. */
+  WRITTEN: 1,
+  READ: 2,
+  /** How many messages were sent, and how many of them have come. */
+  MESSAGES: 3,
+  RECEIVED: 4,
   /** Nobody sends anything here. */
-  TURN: 3,
-  WORDS: 4,
+  TURN: 5,
+  WORDS: 6,
   BYTES: 16384,
 } as const;
 

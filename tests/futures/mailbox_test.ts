@@ -23,6 +23,27 @@ poolTest(
 );
 
 poolTest(
+  "ProcessPoolExecutor.submit() keeps the order of calls that come to a child while it is busy, whichever way",
+  async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+    const note = (n: number, _load: string | Uint8Array) => {
+      const scope = globalThis as unknown as { notes?: number[] };
+      (scope.notes ??= []).push(n);
+    };
+    const sizes = [0, 1, 300, 7000, 20_000, 0, 5000, 5000, 5000, 5000, 90_000];
+    for (let n = 0; n < 2000; n++) {
+      const size = sizes[n % sizes.length]!;
+      pool.submit(note, n, n % 2 === 0 ? "x".repeat(size) : new Uint8Array(size));
+      // Several of them in a frame, several frames in a write, and several writes before the child looks.
+      if (n % 3 === 0) await null;
+      if (n % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const notes = await pool.submit(() => (globalThis as unknown as { notes: number[] }).notes);
+    assertEquals(notes, Array.from({ length: 2000 }, (_, n) => n));
+  },
+);
+
+poolTest(
   "ProcessPoolExecutor.submit() lets a timer run that a task left behind, though call follows call",
   async () => {
     await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
