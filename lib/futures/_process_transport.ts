@@ -18,7 +18,6 @@ import {
   HEADER,
   layOutSlots,
   Mail,
-  SHARED_BYTES,
   SLOTS,
   SlotState,
   slotWord,
@@ -26,7 +25,7 @@ import {
 } from "./_protocol.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
 import { moduleUrl, programSource } from "./_worker_program.ts";
-import { packetWriter, processBootProgram, processMainProgram, processTaskProgram } from "./_process_program.ts";
+import { packetWriter, processBootProgram, processMainProgram, processSupervisorProgram } from "./_process_program.ts";
 
 const STDERR_KEPT = 4096;
 /** How much of a child's stdout is read at a time: what a pipe holds. */
@@ -35,11 +34,12 @@ const READ = 65536;
 const GRACE = 1000;
 /** How long a child has to answer before it is killed without an answer, in milliseconds. */
 const PATIENCE = 25;
-/** How long no calls are sent before the child is told so, in milliseconds. */
-const QUIET = 20;
 /** Frames of up to so many bytes are put together. */
 const SMALL = 4096;
-/** After what time a child that still runs something, or has to answer, is told again, in milliseconds. */
+/**
+ * After what time a child that runs something, or has to answer, is sent a frame, in milliseconds. If a task has read
+ * from the pipe, the child sees it by the number of that.
+ */
 const CHECK = 1000;
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
@@ -48,9 +48,8 @@ const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain
 interface ChildProgram {
   /** The module that it starts with. */
   readonly url: string;
-  /** What the main thread is sent, and what the one that runs the tasks is. */
+  /** What that evaluates. */
   readonly main: Uint8Array;
-  readonly task: Uint8Array;
 }
 
 let program: ChildProgram | undefined;
@@ -58,27 +57,30 @@ let program: ChildProgram | undefined;
 let spareMemory: WeakRef<ArrayBuffer> | undefined;
 
 function childProgram(): ChildProgram {
-  // node:v8 is loaded when a value needs it: that takes longer than many a task.
-  const taskUrl = moduleUrl(
-    `import defer * as v8 from "node:v8"; addEventListener("message", (e) => (0, eval)(e.data)(v8), { once: true });`,
+  const supervisorUrl = moduleUrl(`addEventListener("message", (e) => (0, eval)(e.data), { once: true });`);
+  const supervisor = `(${processSupervisorProgram})(${
+    [
+      SLOTS,
+      JSON.stringify(SlotState),
+      layOutSlots,
+      slotWord,
+      packetWriter,
+      JSON.stringify(FrameKind),
+      HEADER,
+      JSON.stringify(Mail),
+    ].join(", ")
+  });\n//# sourceURL=skein:supervisor\n`;
+  const main = programSource(
+    processMainProgram,
+    JSON.stringify(supervisorUrl),
+    JSON.stringify(supervisor),
+    "v8",
+    "key",
   );
-  const main = [
-    SLOTS,
-    JSON.stringify(SlotState),
-    layOutSlots,
-    slotWord,
-    packetWriter,
-    SHARED_BYTES,
-    JSON.stringify(FrameKind),
-    HEADER,
-    JSON.stringify(Mail),
-    JSON.stringify(taskUrl),
-  ];
-  const utf8 = new TextEncoder();
   return {
-    url: moduleUrl(`await (${processBootProgram})(${HEADER});`),
-    main: utf8.encode(`(${processMainProgram})(${main.join(", ")});\n//# sourceURL=skein:main\n`),
-    task: utf8.encode(`(v8) => {${programSource(processTaskProgram, "v8")}}`),
+    // node:v8 is loaded when a value needs it: that takes longer than many a task.
+    url: moduleUrl(`import defer * as v8 from "node:v8"; (${processBootProgram})(${HEADER}, v8);`),
+    main: new TextEncoder().encode(`(v8, key) => {${main}}`),
   };
 }
 
@@ -134,9 +136,6 @@ export class ProcessTransport implements Transport {
   /** The number after the last call that was sent, and the one after the last that is over. */
   #next = 0;
   #settled = 0;
-  /** Runs until the child is told to park; whether calls were sent since it was set. */
-  #parking: ReturnType<typeof setTimeout> | undefined;
-  #active = false;
   #check: ReturnType<typeof setTimeout> | undefined;
   #ref = true;
   /** How often something came from the child. */
@@ -173,7 +172,7 @@ export class ProcessTransport implements Transport {
     }
     this.#stdin = this.#child.stdin.getWriter();
     this.#frame(FrameKind.FORWARD, withRoom(program.main));
-    this.#frame(FrameKind.FORWARD, withRoom(this.#key, program.task));
+    this.#frame(FrameKind.FORWARD, withRoom(this.#key));
     if (initializer !== undefined) this.define(initializer.ref);
     this.#post([
       "init",
@@ -204,8 +203,7 @@ export class ProcessTransport implements Transport {
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
     this.#frame(FrameKind.RUN, frame, first, calls.length);
     this.#next = first + calls.length;
-    this.#active = true;
-    if (this.#parking === undefined) this.#parkLater();
+    this.#checkLater();
   }
 
   openStream(seq: number, credit: number): void {
@@ -241,7 +239,7 @@ export class ProcessTransport implements Transport {
   takeBack(): readonly number[] {
     this.#asked++;
     this.#frame(FrameKind.TAKE_BACK, withRoom());
-    if (this.#parking === undefined) this.#parkLater();
+    this.#checkLater();
     return [];
   }
 
@@ -331,24 +329,14 @@ export class ProcessTransport implements Transport {
     this.#write(frame).then(() => spareMemory = new WeakRef(memory));
   }
 
-  /** Lets the child look after itself when no calls have been sent for a while. */
-  #parkLater(): void {
-    this.#active = false;
-    this.#parking = setTimeout(() => {
-      if (this.#active) this.#parkLater();
-      else this.#park();
-    }, QUIET);
-    Deno.unrefTimer(this.#parking);
-  }
-
-  #park(): void {
-    clearTimeout(this.#parking);
-    this.#parking = undefined;
-    this.#frame(FrameKind.PARK, withRoom());
-    clearTimeout(this.#check);
-    if (this.#settled >= this.#next && this.#asked === 0) return;
-    // Once more in a while: if a task has read from the pipe, the child sees it by the number of a frame.
-    this.#check = setTimeout(() => this.#park(), CHECK);
+  #checkLater(): void {
+    if (this.#check !== undefined) return;
+    this.#check = setTimeout(() => {
+      this.#check = undefined;
+      if (this.#settled >= this.#next && this.#asked === 0) return;
+      this.#frame(FrameKind.CHECK, withRoom());
+      this.#checkLater();
+    }, CHECK);
     Deno.unrefTimer(this.#check);
   }
 
@@ -374,7 +362,7 @@ export class ProcessTransport implements Transport {
     output.then(() => timer = setTimeout(() => this.#kill("SIGKILL"), PATIENCE));
     const { code, signal } = await this.#child.status;
     await this.#quiet(drained);
-    for (const each of [timer, this.#patience, this.#grace, this.#parking, this.#check]) clearTimeout(each);
+    for (const each of [timer, this.#patience, this.#grace, this.#check]) clearTimeout(each);
     this.#over = true;
     // What it has started may go on to print.
     this.#child.unref();
@@ -501,7 +489,7 @@ export class ProcessTransport implements Transport {
         this.#reason = message[1] === null
           ? "was closed by its task, which called close()"
           : `was ended by its task, which called Deno.exit(${message[1]})`;
-        return this.#park();
+        return this.#killLater(); // a listener to "unload" may keep it
       default:
         throw new TypeError(`an unknown message: ${Deno.inspect(message, { depth: 0 })}`);
     }

@@ -132,23 +132,25 @@ export const SHARED_BYTES = 56 * SLOTS + 12;
 
 /** The kinds of frames on the stdin of a child. */
 export const FrameKind = {
-  /** For the thread that runs the tasks. */
+  /** For the main thread. */
   FORWARD: 0,
   /** The same, with calls in it. */
   RUN: 1,
-  /** For the main thread: take back what has not started. */
+  /** For the supervisor: take back what has not started. */
   TAKE_BACK: 2,
-  /** For the main thread: no calls are about to come. */
-  PARK: 3,
+  /** For nobody: a frame whose number can be looked at. */
+  CHECK: 3,
   /** A large buffer in the calls that come next: it is read to where it stays. */
   ATTACH: 4,
+  /** From the supervisor: the child is to end. */
+  END: 5,
 } as const;
 
 /** The bytes of a frame before its body: the body's length, the kind, the number of calls, the number of the first. */
 export const HEADER = 16;
 
 /**
- * The memory through which the main thread of a child hands frames to the thread that runs the tasks: some words, by
+ * The memory through which the supervisor of a child hands frames to the main thread: some words, by
  * their places, and a ring of bytes. While a message is on its way nothing is put there, or it would come first.
  */
 export const Mail = {

@@ -5,9 +5,9 @@ interface WorkerScope {
 }
 
 /**
- * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none, and one
- * that posts some is told that nobody listens: code that was written for a worker of its own must not get in the way.
- * `onError` is told of a message that cannot be read. Part of the worker's program.
+ * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none: code that
+ * was written for a worker of its own must not get in the way. `onError` is told of a message that cannot be read. Part
+ * of the worker's program.
  */
 export function takeChannel(
   listener: (data: never) => void,
@@ -15,9 +15,6 @@ export function takeChannel(
 ): (message: unknown) => void {
   const scope = self as unknown as WorkerScope;
   const post = scope.postMessage.bind(self);
-  scope.postMessage = () => {
-    throw new TypeError("Cannot post a message from a task: nobody listens; return the value instead");
-  };
   scope.addEventListener("message", (event) => {
     event.stopImmediatePropagation();
     listener(event.data as never);
@@ -27,4 +24,11 @@ export function takeChannel(
     onError();
   });
   return post;
+}
+
+/** Has a task that posts messages told that nobody listens. Part of the worker's program. */
+export function refuseMessages(): void {
+  (self as unknown as WorkerScope).postMessage = () => {
+    throw new TypeError("Cannot post a message from a task: nobody listens; return the value instead");
+  };
 }

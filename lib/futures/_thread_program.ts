@@ -55,4 +55,5 @@ export function threadProgram(parts: Parts): void {
     };
     run = parts.taskRunner(states, link, parts);
   }, () => run?.(["unreadable"]));
+  parts.refuseMessages();
 }

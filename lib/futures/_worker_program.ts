@@ -20,6 +20,7 @@ import {
   layOutSlots,
   Mail,
   MAX_TEXT,
+  SHARED_BYTES,
   SLOT_ARGS,
   SLOTS,
   SlotState,
@@ -28,7 +29,7 @@ import {
   TEXT_SHAPE,
   valueOf,
 } from "./_protocol.ts";
-import { takeChannel } from "./_take_channel.ts";
+import { refuseMessages, takeChannel } from "./_take_channel.ts";
 import { taskRunner } from "./_task_runner.ts";
 import { getValue, makeTextRing, putValue } from "./_text_ring.ts";
 
@@ -40,6 +41,7 @@ export interface Parts {
   readonly SLOT_ARGS: number;
   readonly TEXT_SHAPE: number;
   readonly MAX_TEXT: number;
+  readonly SHARED_BYTES: number;
   readonly SlotState: typeof SlotState;
   readonly HEADER: typeof HEADER;
   readonly FrameKind: typeof FrameKind;
@@ -64,6 +66,7 @@ export interface Parts {
   readonly taskRunner: typeof taskRunner;
   readonly packetWriter: typeof packetWriter;
   readonly takeChannel: typeof takeChannel;
+  readonly refuseMessages: typeof refuseMessages;
 }
 
 /** The parts of a worker's program, as source. */
@@ -73,6 +76,7 @@ const PARTS = `{
   SLOT_ARGS: ${SLOT_ARGS},
   TEXT_SHAPE: ${TEXT_SHAPE},
   MAX_TEXT: ${MAX_TEXT},
+  SHARED_BYTES: ${SHARED_BYTES},
   SlotState: ${JSON.stringify(SlotState)},
   HEADER: ${HEADER},
   FrameKind: ${JSON.stringify(FrameKind)},
@@ -97,6 +101,7 @@ const PARTS = `{
   taskRunner: ${taskRunner},
   packetWriter: ${packetWriter},
   takeChannel: ${takeChannel},
+  refuseMessages: ${refuseMessages},
 }`;
 
 /** What is the program's own, whatever tasks replace. */

@@ -259,6 +259,22 @@ for (
   });
 }
 
+poolTest(
+  "ProcessPoolExecutor.submit() fails with its exit code if a listener to the end of the task never ends",
+  async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+    const error = await pool.submit(() => {
+      addEventListener("unload", () => {
+        while (true);
+      });
+      Deno.exit(3);
+    }).exception();
+    assertInstanceOf(error, WorkerCrashedError);
+    assertStringIncludes(error.message, "Deno.exit(3)");
+    assertEquals(await pool.submit(() => 1), 1);
+  },
+);
+
 poolTest("ProcessPoolExecutor.submit() shows a task a stdin at its end, and the next call runs", async () => {
   await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
   const pid = await pool.submit(() => Deno.pid);

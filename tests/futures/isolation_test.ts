@@ -209,7 +209,19 @@ poolTest("ProcessPoolExecutor() ends a worker from whose pipe a task has read, a
   assertEquals(await pool.submit(() => 1), 1);
 });
 
-poolTest("ProcessPoolExecutor() gives tasks without permission to write no cache to write to", async () => {
+poolTest(
+  "ProcessPoolExecutor() gives tasks without permission to write nothing that is stored on the disk",
+  async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+    const types = await pool.submit(() => [typeof caches, typeof localStorage, typeof sessionStorage]);
+    assertEquals(types, ["undefined", "undefined", "undefined"]);
+  },
+);
+
+poolTest("ProcessPoolExecutor.submit() of a task that asks somebody at a terminal finds nobody there", async () => {
   await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
-  assertEquals(await pool.submit(() => typeof caches), "undefined");
+  const pid = await pool.submit(() => Deno.pid);
+  const answers = await pool.submitWith({ timeout: 10_000 }, () => [prompt("name?"), confirm("sure?"), alert("so!")]);
+  assertEquals(answers, [null, false, undefined]);
+  assertEquals(await pool.submit(() => Deno.pid), pid);
 });
