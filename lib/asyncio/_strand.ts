@@ -5,7 +5,7 @@ import { type CancelRequest, reaches, type Region, StrandQuery } from "./_cancel
 import { cancelFor } from "./cancel_origin.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import type { Task } from "./task.ts";
 
 /** What a strand can wait for: a future, a call of native code, or a turn in a queue. */

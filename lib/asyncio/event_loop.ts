@@ -3,6 +3,7 @@
  * @module
  */
 
+import { Deque } from "../_deque.ts";
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
 import { CancelledError as CallCancelledError } from "../futures/errors.ts";
@@ -12,7 +13,7 @@ import { ThreadPoolExecutor } from "../futures/thread_pool_executor.ts";
 import { forgetCalls } from "./_call.ts";
 import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
-import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import { TimerHeap } from "./_timer_heap.ts";
 import { forgetOrigin } from "./cancel_origin.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
@@ -204,7 +205,7 @@ export class EventLoop implements Disposable {
   _nativeTurns = 0;
 
   readonly #clock: Clock;
-  readonly #ready = new ReadyQueue();
+  readonly #ready = new Deque<Runnable>();
   readonly #timers = new TimerHeap();
   /** Handles of the current iteration that are still to run. */
   #todo = 0;
@@ -1084,7 +1085,7 @@ export class EventLoop implements Disposable {
         while (this.#todo > 0) {
           if (--this.#steps < 0 && this.#sliceIsOver()) return;
           this.#todo--;
-          const item = ready.shift();
+          const item = ready.take()!;
           if (debug) this.#runTimed(item);
           else item._run();
           if (this._released > 0) {

@@ -12,7 +12,7 @@ import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, cancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import type { Task } from "./task.ts";
 
 /** The states of a {@linkcode Future}, as `toString()` shows them. */

@@ -9,7 +9,7 @@ import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { Future, isfuture } from "./future.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import { requireList } from "./_require.ts";
 
 /** Options of {@linkcode gather}. */

@@ -11,7 +11,7 @@ import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.
 import { getRunningLoop } from "./event_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import { requireList } from "./_require.ts";
 import { onCallDone } from "./wrap_future.ts";
 
