@@ -11,7 +11,7 @@ import {
   type AwaitedOf,
   awaiting,
   type Coroutine,
-  coroutine,
+  FunctionCoroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";
@@ -85,7 +85,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
    * @throws {unknown} (when awaited) What a call or the iterable has thrown, once, after the results that were there.
    */
   next(): Coroutine<IteratorResult<R, undefined>> {
-    return this.#next();
+    return new FunctionCoroutine<[], IteratorResult<R, undefined>>(this.#next, [], this, "Mapping.next");
   }
 
   /**
@@ -95,7 +95,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
    * @throws {unknown} (when awaited) What a call or the iterable has thrown.
    */
   toArray(): Coroutine<R[]> {
-    return this.#toArray();
+    return new FunctionCoroutine<[], R[]>(this.#toArray, [], this, "Mapping.toArray");
   }
 
   /**
@@ -104,7 +104,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
    * @returns A coroutine. A second call does nothing.
    */
   close(): Coroutine<void> {
-    return this.#close();
+    return new FunctionCoroutine<[], void>(this.#stop, [], this, "Mapping.close");
   }
 
   /** The results, for native code. Leaving the loop closes the map. */
@@ -135,41 +135,31 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
     return this.toString();
   }
 
-  readonly #next: () => Coroutine<IteratorResult<R, undefined>> = coroutine(
-    function* (this: Mapping<R>): GeneratorCoroutine<IteratorResult<R, undefined>> {
-      try {
-        using _turn = yield* this.#turn.acquire();
-        this.#start();
-        for (;;) {
-          const outcome = this.#take();
-          if (outcome !== null) return { done: false, value: outcome.value };
-          if (this.#driver === null || this.#driver.done()) return this.#end();
-          this.#news = this.#driver._loop.createFuture<void>();
-          yield* this.#news;
-        }
-      } catch (error) {
-        if (error instanceof CancelledError && !this.#closed) yield* this.#stop();
-        throw error;
-      }
-    }.bind(this),
-  ) as () => Coroutine<IteratorResult<R, undefined>>;
-
-  readonly #toArray: () => Coroutine<R[]> = coroutine(
-    function* (this: Mapping<R>): GeneratorCoroutine<R[]> {
-      const results: R[] = [];
+  *#next(): GeneratorCoroutine<IteratorResult<R, undefined>> {
+    try {
+      using _turn = yield* this.#turn.acquire();
+      this.#start();
       for (;;) {
-        const step = yield* this.next();
-        if (step.done) return results;
-        results.push(step.value);
+        const outcome = this.#take();
+        if (outcome !== null) return { done: false, value: outcome.value };
+        if (this.#driver === null || this.#driver.done()) return this.#end();
+        this.#news = this.#driver._loop.createFuture<void>();
+        yield* this.#news;
       }
-    }.bind(this),
-  ) as () => Coroutine<R[]>;
+    } catch (error) {
+      if (error instanceof CancelledError && !this.#closed) yield* this.#stop();
+      throw error;
+    }
+  }
 
-  readonly #close: () => Coroutine<void> = coroutine(
-    function* (this: Mapping<R>): GeneratorCoroutine<void> {
-      yield* this.#stop();
-    }.bind(this),
-  ) as () => Coroutine<void>;
+  *#toArray(): GeneratorCoroutine<R[]> {
+    const results: R[] = [];
+    for (;;) {
+      const step = yield* this.next();
+      if (step.done) return results;
+      results.push(step.value);
+    }
+  }
 
   #start(): void {
     if (this.#driver !== null || this.#closed) return;

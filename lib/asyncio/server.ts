@@ -9,8 +9,14 @@ import { Connection } from "./_connection.ts";
 import { enterLoopback, listenOnLoopback } from "./_loopback.ts";
 import { closeQuietly, SocketEndpoint } from "./_socket.ts";
 import { type Context, copyContext } from "./context.ts";
-import { callNative, type Coroutine, coroutine, isPromise, isYieldable } from "./coroutine.ts";
-import type { GeneratorCoroutine } from "./coroutine.ts";
+import {
+  callNative,
+  type Coroutine,
+  FunctionCoroutine,
+  type GeneratorCoroutine,
+  isPromise,
+  isYieldable,
+} from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { cancellationIn, endsLoop, RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
@@ -114,7 +120,7 @@ export class Server implements AsyncDisposable {
    * @throws {RuntimeError} (when awaited) If it is closed.
    */
   startServing(): Coroutine<void> {
-    return startServing(this);
+    return new FunctionCoroutine<[], void>(this.#startServing, [], this, "Server.startServing");
   }
 
   /**
@@ -126,7 +132,7 @@ export class Server implements AsyncDisposable {
    * @throws {RuntimeError} (when awaited) If it is closed already, or another task does the same.
    */
   serveForever(): Coroutine<never> {
-    return serveForever(this);
+    return new FunctionCoroutine<[], never>(this.#serveForever, [], this, "Server.serveForever");
   }
 
   /**
@@ -135,7 +141,7 @@ export class Server implements AsyncDisposable {
    * @returns A coroutine.
    */
   waitClosed(): Coroutine<void> {
-    return waitClosed(this);
+    return new FunctionCoroutine<[], void>(this._waitClosed, [], this, "Server.waitClosed");
   }
 
   /**
@@ -173,8 +179,12 @@ export class Server implements AsyncDisposable {
     for (const listener of this.#parts.listeners) this.#listen(listener);
   }
 
-  /** @internal */
-  *_serveForever(): GeneratorCoroutine<never> {
+  *#startServing(): GeneratorCoroutine<void> {
+    this._serve();
+    yield* sleep(0);
+  }
+
+  *#serveForever(): GeneratorCoroutine<never> {
     if (this.#forever !== null) {
       throw new RuntimeError(`Cannot serve for ever with ${this} a second time: another task does already`);
     }
@@ -317,16 +327,3 @@ export class Server implements AsyncDisposable {
     loop._wake();
   }
 }
-
-const startServing = coroutine(function* startServing(server: Server) {
-  server._serve();
-  yield* sleep(0);
-});
-
-const serveForever = coroutine(function* serveForever(server: Server): GeneratorCoroutine<never> {
-  return yield* server._serveForever();
-});
-
-const waitClosed = coroutine(function* waitClosed(server: Server) {
-  yield* server._waitClosed();
-});
