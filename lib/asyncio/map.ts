@@ -5,7 +5,7 @@
 
 import { Deque } from "../_deque.ts";
 import { positiveInteger } from "../_positive_integer.ts";
-import { patiently } from "./_cancellation.ts";
+import { untilDone, wake } from "./_waiter.ts";
 import {
   type Awaitable,
   type AwaitedOf,
@@ -249,16 +249,11 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
     driver.cancel();
     let cancelled: { error: CancelledError } | null = null;
     while (!driver.done()) {
-      const ended = driver._loop.createFuture<void>();
-      const tell = (): void => wake(ended);
-      driver.addDoneCallback(tell);
       try {
-        yield* patiently(ended);
+        yield* untilDone(driver);
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         cancelled = { error };
-      } finally {
-        driver.removeDoneCallback(tell);
       }
     }
     driver._markRetrieved();
@@ -272,10 +267,6 @@ function bind<R>(
   item: unknown,
 ): (signal: AbortSignal) => R {
   return call.length > 1 ? (signal) => call(item, signal) : () => (call as (item: unknown) => R)(item);
-}
-
-function wake(waiter: Future<void> | null): void {
-  if (waiter?.done() === false) waiter.setResult();
 }
 
 /** The iterator of a sync or async iterable. */

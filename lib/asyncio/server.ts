@@ -8,6 +8,7 @@ import { patiently } from "./_cancellation.ts";
 import { Connection } from "./_connection.ts";
 import { enterLoopback, listenOnLoopback } from "./_loopback.ts";
 import { closeQuietly, SocketEndpoint } from "./_socket.ts";
+import { wake } from "./_waiter.ts";
 import { type Context, copyContext } from "./context.ts";
 import {
   callNative,
@@ -313,8 +314,7 @@ export class Server implements AsyncDisposable {
   }
 
   #wakeUp(): void {
-    if (!this.#isGone || this.#parts.loop.isClosed()) return;
-    for (const waiter of this.#waiters) if (!waiter.done()) waiter.setResult();
+    if (this.#isGone) { for (const waiter of this.#waiters) wake(waiter); }
   }
 
   /** Whether nothing but a new connection can go on with `serveForever()`, so that virtual time waits for it. */

@@ -4,11 +4,11 @@
  */
 
 import { constants } from "node:os";
-import { requireBytes } from "./_bytes.ts";
 import { patiently } from "./_cancellation.ts";
 import { Connection, type Endpoint } from "./_connection.ts";
-import { hostWait } from "./_host_wait.ts";
+import { requireBytes } from "./_bytes.ts";
 import { requireOptions, requireText, requireTexts } from "./_require.ts";
+import { wake } from "./_waiter.ts";
 import { type Coroutine, coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { type EventLoop, getRunningLoop } from "./event_loop.ts";
 import { CancelledError, ProcessLookupError, ValueError } from "./exceptions.ts";
@@ -225,9 +225,12 @@ export class Process implements AsyncDisposable {
     if (this.#returncode === null && this.#failure === null) {
       const waiter = this.#loop.createFuture<void>();
       this.#waiters.add(waiter);
+      // As a promise of the host: a virtual clock stands still meanwhile.
+      this.#loop._adopted(false, 1);
       try {
-        yield* hostWait(waiter);
+        yield* waiter;
       } finally {
+        this.#loop._adopted(false, -1);
         this.#waiters.delete(waiter);
       }
     }
@@ -281,8 +284,7 @@ export class Process implements AsyncDisposable {
     this.#returncode = returncode;
     this.#loop._resources.delete(this);
     this.#pipeClosed();
-    if (this.#loop.isClosed()) return;
-    for (const waiter of this.#waiters) if (!waiter.done()) waiter.setResult();
+    for (const waiter of this.#waiters) wake(waiter);
   }
 
   /** Nobody reads what it is sent when it has ended and closed what it writes to. */

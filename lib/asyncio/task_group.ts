@@ -4,6 +4,7 @@
  */
 
 import { CancelRequest, enterRegion, leaveRegion, patiently, type Region, strandHere } from "./_cancellation.ts";
+import { wake } from "./_waiter.ts";
 import { cancelFor, CancelOrigin } from "./cancel_origin.ts";
 import {
   type Awaitable,
@@ -199,9 +200,7 @@ export class TaskGroup {
 
   readonly #taskDone = (task: Task<unknown>): void => {
     this.#tasks.delete(task);
-    if (
-      this.#allDone !== null && this.#tasks.size === 0 && !this.#allDone.done()
-    ) this.#allDone.setResult();
+    if (this.#tasks.size === 0) wake(this.#allDone);
     if (task.cancelled() || !task._throws()) return;
     const error = task._takeError();
     this.#errors.push(error);

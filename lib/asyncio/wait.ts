@@ -13,6 +13,7 @@ import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_runnable.ts";
 import { requireList } from "./_require.ts";
+import { wake } from "./_waiter.ts";
 import { onCallDone } from "./wrap_future.ts";
 
 export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen };
@@ -70,16 +71,13 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
 ): GeneratorCoroutine<WaitResult<F>> {
   const loop = getRunningLoop();
   const waiter = loop.createFuture<void>();
-  const release = (): void => {
-    if (!waiter.done()) waiter.setResult();
-  };
-  const timer = limit === Infinity ? undefined : loop.callLater(limit, release);
+  const timer = limit === Infinity ? undefined : loop.callLater(limit, wake, waiter);
   let left = futures.size;
   const oneDone = (future: F | undefined): void => {
     left--;
     if (left > 0 && returnWhen !== FIRST_COMPLETED && (future === undefined || !failed(future))) return;
     timer?.cancel();
-    release();
+    wake(waiter);
   };
   // Which one it is matters for the first exception only. All others have the same observer: there may be many.
   const known = returnWhen === FIRST_EXCEPTION;
