@@ -9,7 +9,7 @@ import { currentFrame, currentNative, policy } from "./_current.ts";
 import { settled } from "./_native_await.ts";
 import { NativeCall } from "./_native_call.ts";
 import { RuntimeError } from "./exceptions.ts";
-import { Future, isfuture } from "./future.ts";
+import { Future } from "./future.ts";
 import { wrapFuture } from "./wrap_future.ts";
 
 /**
@@ -29,9 +29,8 @@ export interface Yieldable<T> {
 
 /**
  * What can be awaited: a coroutine, a future or task, a promise, the future of an executor's call, or a function of any
- * of these. The function is called
- * when the awaiting begins, so that its code runs in the task from the start; it gets the signal that aborts when the
- * task is cancelled.
+ * of these. The function is called when the awaiting begins, so that its code runs in the task from the start; it gets
+ * the signal that aborts when the task is cancelled.
  */
 export type Awaitable<T> =
   | Coroutine<T>
@@ -338,8 +337,7 @@ export function iscoroutinefunction(value: unknown): boolean {
  * @internal
  */
 export function isAwaitable(value: unknown): value is Awaitable<unknown> {
-  return typeof value === "function" || isfuture(value) || isYieldable(value) ||
-    isPromise(value);
+  return typeof value === "function" || isYieldable(value) || isPromise(value);
 }
 
 /**

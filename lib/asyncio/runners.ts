@@ -3,15 +3,14 @@
  * @module
  */
 
+import { currentFrame } from "./_current.ts";
 import { cancelFor, CancelOrigin } from "./cancel_origin.ts";
 import { Context } from "./context.ts";
-import { type Awaitable, type AwaitedOf, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
+import { type Awaitable, type AwaitedOf, awaiting, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
 import { EventLoop, setEventLoop } from "./event_loop.ts";
 import { cancellationIn, KeyboardInterrupt, RuntimeError } from "./exceptions.ts";
 import { isfuture } from "./future.ts";
 import { gather } from "./gather.ts";
-import { currentFrame } from "./_current.ts";
-import { awaiting } from "./coroutine.ts";
 
 /** How long the work of the default executor is waited for at the end of a run, in milliseconds. CPython's limit. */
 const EXECUTOR_SHUTDOWN_LIMIT = 300_000;

@@ -6,7 +6,7 @@
 import { positiveInteger } from "../_positive_integer.ts";
 import { AsyncItems } from "./async_iteration.ts";
 import { ByteBuffer } from "./_byte_buffer.ts";
-import { requireBytes } from "./_bytes.ts";
+import { requireBytes } from "./_require.ts";
 import { policy } from "./_current.ts";
 import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine, type Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";

@@ -4,8 +4,8 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
-import { requireBytes } from "./_bytes.ts";
 import type { Connection } from "./_connection.ts";
+import { requireBytes } from "./_require.ts";
 import type { SocketEndpoint } from "./_socket.ts";
 import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { getRunningLoop } from "./event_loop.ts";

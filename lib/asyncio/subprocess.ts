@@ -6,8 +6,7 @@
 import { constants } from "node:os";
 import { patiently } from "./_cancellation.ts";
 import { Connection, type Endpoint } from "./_connection.ts";
-import { requireBytes } from "./_bytes.ts";
-import { requireOptions, requireText, requireTexts } from "./_require.ts";
+import { requireBytes, requireOptions, requireText, requireTexts } from "./_require.ts";
 import { wake } from "./_waiter.ts";
 import { type Coroutine, coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { type EventLoop, getRunningLoop } from "./event_loop.ts";
