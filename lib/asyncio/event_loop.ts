@@ -14,35 +14,20 @@ import { forgetCalls } from "./_call.ts";
 import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
 import type { Runnable } from "./_runnable.ts";
+import { SignalHandlers } from "./_signal_handlers.ts";
+import { TaskList } from "./_task_list.ts";
+import { TimeSlice } from "./_time_slice.ts";
 import { TimerHeap } from "./_timer_heap.ts";
 import { forgetOrigin } from "./cancel_origin.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
 import { Context, inheritedContext, travellingValues } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, iscoroutinefunction, watchCoroutines } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
-import { DeadlockError, endsLoop, RuntimeError, ValueError } from "./exceptions.ts";
+import { DeadlockError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future, isfuture, type Unretrieved } from "./future.ts";
 import { Handle, TimerHandle } from "./handle.ts";
 import { Task, type TaskOptions } from "./task.ts";
 import { wrapCall, wrapFuture } from "./wrap_future.ts";
-
-/**
- * How long callbacks run before the host is served, in milliseconds. A request to a server of the same program takes
- * about three turns of the host, so this is well below the 10 ms that it should be answered in, and a turn costs some
- * hundredths of it.
- */
-const SLICE = 2;
-
-/** The same where code of the loop is known to wait for the host: that goes on after one or two turns of it. */
-const SLICE_IN_FLIGHT = 1;
-
-/**
- * After how many callbacks the time is looked at, at the least and at the most: often enough for the slice, seldom enough
- * not to be felt. In between it goes by how long they take.
- */
-const STEPS_PER_LOOK = { least: 16, most: 256 };
-/** Between two looks, in milliseconds: seldom enough, and too seldom. */
-const LOOK = { after: 0.02, before: 0.1 };
 
 /**
  * After how many iterations at most a waiting timer is compared with the time; it is some microseconds late at most.
@@ -174,6 +159,12 @@ export class EventLoop implements Disposable {
    */
   readonly _resources: Set<Disposable> = new Set();
   /**
+   * The tasks that are not done.
+   *
+   * @internal
+   */
+  readonly _tasks: TaskList = new TaskList();
+  /**
    * Native code that was let go on in this round and neither waits again nor has ended.
    *
    * @internal
@@ -224,25 +215,19 @@ export class EventLoop implements Disposable {
   /** Whether it waits in the middle of an iteration for native code to go on. */
   #paused = false;
   #hops = 0;
-  /** How many callbacks are left to the next look at the time. */
-  #steps = 0;
-  #stepsPerLook = STEPS_PER_LOOK.least;
-  #looked = 0;
+  readonly #timeSlice = new TimeSlice();
   #iterations = 0;
   #now = 0;
-  #sliceEnd = 0;
   #wakeUp: WakeUp | null = null;
   #wakeUpAt = Infinity;
   /** Calls off what is to be looked at when all microtasks have run. */
   #forgetHost: (() => void) | null = null;
-  #firstTask: Task<unknown> | undefined;
-  #lastTask: Task<unknown> | undefined;
   readonly #taskOptions: { readonly loop: EventLoop };
   #taskFactory: TaskFactory | null = null;
   #exceptionHandler: ExceptionHandler | null = null;
   #executor: Executor | null = null;
   #executorShutDown = false;
-  readonly #signalHandlers = new Map<Deno.Signal, () => void>();
+  readonly #signalHandlers = new SignalHandlers();
   readonly #enter: (slice: () => void) => void;
 
   /**
@@ -366,9 +351,7 @@ export class EventLoop implements Disposable {
     this.#timers.clear();
     this.#todo = 0;
     for (const resource of [...this._resources]) resource[Symbol.dispose]();
-    for (const signal of [...this.#signalHandlers.keys()]) {
-      this.removeSignalHandler(signal);
-    }
+    this.#signalHandlers.clear();
     this.#executorShutDown = true;
     this.#executor?.shutdown({ wait: false });
     this.#executor = null;
@@ -848,16 +831,9 @@ export class EventLoop implements Disposable {
     }
     if (this.#closed) throw closedError();
     const context = inheritedContext() ?? new Context();
-    const listener = (): void => {
+    this.#signalHandlers.set(signal, () => {
       this.callSoonWith({ context }, callback, ...args);
-    };
-    try {
-      Deno.addSignalListener(signal, listener);
-    } catch (cause) {
-      throw unhandleable(signal, cause);
-    }
-    this.removeSignalHandler(signal);
-    this.#signalHandlers.set(signal, listener);
+    });
   }
 
   /**
@@ -876,9 +852,6 @@ export class EventLoop implements Disposable {
    * @returns Whether there was one.
    */
   removeSignalHandler(signal: Deno.Signal): boolean {
-    const listener = this.#signalHandlers.get(signal);
-    if (listener === undefined) return false;
-    Deno.removeSignalListener(signal, listener);
     return this.#signalHandlers.delete(signal);
   }
 
@@ -971,37 +944,6 @@ export class EventLoop implements Disposable {
   }
 
   /** @internal */
-  _register(task: Task<unknown>): void {
-    if (this.#lastTask === undefined) this.#firstTask = task;
-    else {
-      task._previous = this.#lastTask;
-      this.#lastTask._next = task;
-    }
-    this.#lastTask = task;
-  }
-
-  /** @internal */
-  _unregister(task: Task<unknown>): void {
-    const { _previous: previous, _next: next } = task;
-    if (previous !== undefined) previous._next = next;
-    else if (this.#firstTask === task) this.#firstTask = next;
-    if (next !== undefined) next._previous = previous;
-    else if (this.#lastTask === task) this.#lastTask = previous;
-    task._previous = task._next = undefined;
-  }
-
-  /**
-   * The tasks that are not done, in the order they were made.
-   *
-   * @internal
-   */
-  *_tasks(): Generator<Task<unknown>, void, unknown> {
-    for (let task = this.#firstTask; task !== undefined; task = task._next) {
-      yield task;
-    }
-  }
-
-  /** @internal */
   _timerCancelled(): void {
     this.#timers.cancelled();
   }
@@ -1069,21 +1011,23 @@ export class EventLoop implements Disposable {
 
   readonly #turnAfterHost = (): void => {
     this.#now = this.#clock.time();
-    this.#looked = performance.now();
-    this.#sliceEnd = this.#looked + (this.#inFlight() > 0 ? SLICE_IN_FLIGHT : SLICE);
-    this.#steps = this.#stepsPerLook;
+    this.#timeSlice.begin(this.#inFlight() > 0);
     this.#turn();
   };
 
   /** Iterations until the loop has to wait, for the host, for native code or for a time. */
   readonly #slice = (): void => {
     const ready = this.#ready;
+    const timeSlice = this.#timeSlice;
     const debug = this.debug;
     try {
       for (;;) {
         if (this.#todo === 0 && !this.#beginIteration()) return;
         while (this.#todo > 0) {
-          if (--this.#steps < 0 && this.#sliceIsOver()) return;
+          if (timeSlice.isOver()) {
+            afterHostTurn(this.#turnAfterHost);
+            return;
+          }
           this.#todo--;
           const item = ready.take()!;
           if (debug) this.#runTimed(item);
@@ -1210,7 +1154,7 @@ export class EventLoop implements Disposable {
   }
 
   #reportDeadlock(): void {
-    const blocked = [...this._tasks()].map((task) => ({
+    const blocked = [...this._tasks].map((task) => ({
       name: task.getName(),
       waitsFor: task._waitsFor(),
     }));
@@ -1236,18 +1180,6 @@ export class EventLoop implements Disposable {
     this.#wakeUp = null;
     this.#forgetHost?.();
     this.#forgetHost = null;
-  }
-
-  #sliceIsOver(): boolean {
-    const now = performance.now();
-    const took = now - this.#looked;
-    if (took < LOOK.after) this.#stepsPerLook = Math.min(this.#stepsPerLook * 2, STEPS_PER_LOOK.most);
-    else if (took > LOOK.before) this.#stepsPerLook = Math.max(this.#stepsPerLook >> 1, STEPS_PER_LOOK.least);
-    this.#looked = now;
-    this.#steps = this.#stepsPerLook;
-    if (now < this.#sliceEnd) return false;
-    afterHostTurn(this.#turnAfterHost);
-    return true;
   }
 
   #runTimed(item: Runnable): void {
@@ -1292,17 +1224,6 @@ function milliseconds(delay: DurationLike, what: string): number {
 
 function closedError(): RuntimeError {
   return new RuntimeError("Event loop is closed: make a new one");
-}
-
-/** What there is to say of a signal that the host did not take. */
-function unhandleable(signal: unknown, cause: unknown): Error {
-  const what = Deno.inspect(signal);
-  if (typeof signal !== "string") {
-    return new TypeError(`Cannot handle signal ${what}: pass its name, such as "SIGTERM"`, { cause });
-  }
-  return cause instanceof TypeError && cause.message.startsWith("Invalid signal")
-    ? new ValueError(`Cannot handle signal ${what} as there is none of that name on ${Deno.build.os}`, { cause })
-    : new RuntimeError(`Cannot handle signal ${what} as it cannot be caught: handle SIGTERM or SIGINT`, { cause });
 }
 
 function notCallable(value: unknown, method: string): TypeError {

@@ -157,7 +157,7 @@ export class Runner implements AsyncDisposable {
 }
 
 async function cancelAllTasks(loop: EventLoop): Promise<void> {
-  const tasks = [...loop._tasks()];
+  const tasks = [...loop._tasks];
   if (tasks.length === 0) return;
   const origin = new CancelOrigin("shutdown");
   for (const task of tasks) cancelFor(origin, task);

@@ -92,7 +92,7 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _iterator: Iterator<unknown, unknown, unknown>;
   /**
-   * The tasks of a loop are a list through these: a set would cost as much as all the rest of making a task.
+   * The tasks of a loop are a list through these.
    *
    * @internal
    */
@@ -139,7 +139,7 @@ export class Task<T> extends Future<T> {
     if (options.eagerStart === true && loop.isRunning() && !this._alert) this.#startEagerly();
     else {
       loop._enqueue(this);
-      loop._register(this as Task<unknown>);
+      loop._tasks.add(this as Task<unknown>);
     }
   }
 
@@ -555,7 +555,7 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _returned(value: unknown): void {
-    this._loop._unregister(this as Task<unknown>);
+    this._loop._tasks.remove(this as Task<unknown>);
     const due = this._alert ? this.#due(null, false) : undefined;
     if (due !== undefined) {
       // Cancelled in its last step: the result is dropped.
@@ -566,7 +566,7 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _threw(error: unknown): void {
-    this._loop._unregister(this as Task<unknown>);
+    this._loop._tasks.remove(this as Task<unknown>);
     const cancellation = cancellationIn(error);
     if (cancellation !== null) this._endCancelled(cancellation);
     else {
@@ -579,7 +579,7 @@ export class Task<T> extends Future<T> {
   #startEagerly(): void {
     const { frame, here } = current;
     const loop = this._loop;
-    loop._register(this as Task<unknown>);
+    loop._tasks.add(this as Task<unknown>);
     try {
       startStrand(this as Task<unknown>);
     } finally {

@@ -46,5 +46,5 @@ export function currentTask(loop?: EventLoop): Task<unknown> | null {
 export function allTasks(
   loop: EventLoop = getRunningLoop(),
 ): Set<Task<unknown>> {
-  return new Set(loop._tasks());
+  return new Set(loop._tasks);
 }
