@@ -1,6 +1,7 @@
 import { originHere } from "./cancel_origin.ts";
 import { Coroutine, type Suspension, watch } from "./coroutine.ts";
-import { type EventLoop, getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop } from "./event_loop.ts";
 import { type CancelledError, InvalidStateError, RuntimeError } from "./exceptions.ts";
 import type { Strand, Yielded } from "./_strand.ts";
 

@@ -1,6 +1,6 @@
 import { patiently } from "./_cancellation.ts";
 import type { GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import type { Future } from "./future.ts";
 
 /** Lets who waits for a future go on, unless that was woken or cancelled already, or its loop is closed. */

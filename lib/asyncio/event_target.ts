@@ -8,7 +8,7 @@ import { positiveInteger } from "../_positive_integer.ts";
 import { wake } from "./_waiter.ts";
 import { AsyncItems, type ItemSource } from "./async_iteration.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { RuntimeError, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 

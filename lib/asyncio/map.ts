@@ -14,7 +14,7 @@ import {
   FunctionCoroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { cancellationIn, CancelledError, endsLoop, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { Lock } from "./lock.ts";

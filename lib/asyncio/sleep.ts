@@ -6,7 +6,7 @@
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
 import { Coroutine, FunctionCoroutine, type Suspension, watch } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import type { TimerHandle } from "./handle.ts";

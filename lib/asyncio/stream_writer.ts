@@ -8,7 +8,7 @@ import type { Connection } from "./_connection.ts";
 import { requireBytes } from "./_require.ts";
 import type { SocketEndpoint } from "./_socket.ts";
 import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { sleep } from "./sleep.ts";
 import type { StreamReader } from "./stream_reader.ts";

@@ -4,7 +4,8 @@
  */
 
 import { currentFrame, currentNative } from "./_current.ts";
-import { type EventLoop, getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop } from "./event_loop.ts";
 import type { Task } from "./task.ts";
 
 /**

@@ -15,7 +15,8 @@ import {
   isAwaitable,
 } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
-import { type EventLoop, getRunningLoop, type RunInExecutorOptions } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop, RunInExecutorOptions } from "./event_loop.ts";
 import { isfuture } from "./future.ts";
 
 const threaded = coroutine(function* toThread(

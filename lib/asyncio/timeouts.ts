@@ -15,7 +15,7 @@ import {
   coroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { cancellationIn, RuntimeError, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";

@@ -8,7 +8,7 @@ import { toDelay } from "./_delay.ts";
 import { Future as CallFuture, hasException } from "../futures/future.ts";
 import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from "../futures/wait.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_runnable.ts";
