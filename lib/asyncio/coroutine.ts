@@ -119,11 +119,7 @@ export class FunctionCoroutine<A extends unknown[], T> extends Coroutine<T> {
 
   override [Symbol.iterator](): Iterator<Suspension, T, unknown> {
     const call = this.#call;
-    if (call === undefined) {
-      throw new RuntimeError(
-        `Cannot await ${this} a second time: call the function again for a new one`,
-      );
-    }
+    if (call === undefined) throw awaitedBefore(this);
     this.#call = undefined;
     watch?.unregister(this);
     if (isGeneratorFunction(call.fn)) {
@@ -241,6 +237,13 @@ export function isYieldable(value: unknown): value is Yieldable<unknown> {
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value &&
     typeof value.then === "function";
+}
+
+/** @internal */
+export function awaitedBefore(coroutine: Coroutine<unknown>): RuntimeError {
+  return new RuntimeError(
+    `Cannot await ${coroutine} a second time, or a closed one: call the function again for a new one`,
+  );
 }
 
 /** @internal */

@@ -5,9 +5,8 @@
 
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
-import { Coroutine, FunctionCoroutine, type Suspension, watch } from "./coroutine.ts";
+import { awaitedBefore, Coroutine, FunctionCoroutine, type Suspension, watch } from "./coroutine.ts";
 import { getRunningLoop } from "./current_loop.ts";
-import { RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import type { TimerHandle } from "./handle.ts";
 
@@ -75,9 +74,7 @@ class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> 
   }
 
   override [Symbol.iterator](): this {
-    if (this.#future !== null || Number.isNaN(this.#delay)) {
-      throw new RuntimeError("Cannot await a sleep() a second time, or a closed one: call it again for a new one");
-    }
+    if (this.#future !== null || Number.isNaN(this.#delay)) throw awaitedBefore(this);
     watch?.unregister(this);
     return this;
   }
