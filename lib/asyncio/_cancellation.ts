@@ -25,7 +25,7 @@ export function enterRegion(strand: Strand, holds?: Withheld): Region {
 /** Ends a region that `strand` has entered. */
 export function leaveRegion(strand: Strand, region: Region): void {
   strand._region = region.parent;
-  strand._task._dropSignal(region);
+  strand._task._signals?.drop(region);
 }
 
 /** Cancellations that a task was asked for and that have not been taken back: `cancelling()` is how many there are. */

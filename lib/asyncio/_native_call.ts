@@ -244,7 +244,7 @@ export class NativeCall
       }
       return accepted;
     }
-    const taken = this._task._abortSignal(request, this._region);
+    const taken = this._task._signals?.abortAround(this._region, request) ?? false;
     if (this.#pardon === null) {
       this._loop._nativeTurns++;
       this.#pardon = afterMicrotasks(() => {
@@ -252,7 +252,7 @@ export class NativeCall
         if (this.#state === "running" && this.#awaits === null) {
           this._task._accept(this._region);
           // What the code has begun meanwhile may follow a newer signal.
-          this._task._abortSignal(request, this._region);
+          this._task._signals?.abortAround(this._region, request);
           this.#givenUp = request;
           this._end("abandoned", errorOf(request));
         } else this._loop._wake();

@@ -133,7 +133,7 @@ export class CancelScope {
     this.#shield = value;
     if (this.#state !== "active") return;
     this.#region!.holds = value ? "all" : "nothing";
-    this.#strand!._task._changeSignal(this.#region!);
+    this.#strand!._task._signals?.change(this.#region!);
     if (!value) this.#strand!._task._cancelWait(this.#strand!);
   }
 

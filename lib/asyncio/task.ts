@@ -22,6 +22,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { cancellationIn, type CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { NativeCall } from "./_native_call.ts";
+import { RegionSignals } from "./_region_signals.ts";
 import {
   BEGINNING,
   cancelStrand,
@@ -51,13 +52,6 @@ export interface TaskOptions {
 export interface TaskConstructorOptions extends TaskOptions {
   /** The loop. The current one by default. */
   loop?: EventLoop | undefined;
-}
-
-/** Where a signal comes from. */
-interface SignalSource {
-  readonly controller: AbortController;
-  /** What code gets, which may follow further signals. */
-  signal: AbortSignal | undefined;
 }
 
 /** A place in the code of a task, as {@linkcode Task.getStack} gives it. */
@@ -106,8 +100,12 @@ export class Task<T> extends Future<T> {
    */
   #requests: CancelRequest[] | CancelOrigin | undefined = undefined;
   #coroutine: Awaitable<T> | undefined;
-  /** The signals that code in the task has asked for, by the regions of that code. */
-  #signals: Map<Region | null, SignalSource> | undefined = undefined;
+  /**
+   * The signals that its code has asked for.
+   *
+   * @internal
+   */
+  _signals: RegionSignals | undefined = undefined;
 
   /** @internal */
   get _task(): this {
@@ -193,7 +191,7 @@ export class Task<T> extends Future<T> {
     if (this.done()) return false;
     const origin = originHere();
     const waiter = this._waiter;
-    const isFirst = this.#requests === undefined && this.#signals === undefined;
+    const isFirst = this.#requests === undefined && this._signals === undefined;
     if (!isFirst || this._region !== null || !(waiter instanceof Future)) {
       this._request(new CancelRequest(null, message, origin));
       return true;
@@ -321,39 +319,6 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Aborts the signals that code in `place` can have taken; whether anybody had, and is told by that.
-   *
-   * @internal
-   */
-  _abortSignal(request: CancelRequest, place: Region | null): boolean {
-    let told = false;
-    for (let region = place; this.#signals !== undefined && reaches(request, region); region = region.parent) {
-      told = this.#abort(this.#signals.get(region), request) || told;
-      if (region === null) break;
-    }
-    return told;
-  }
-
-  /**
-   * Forgets the signal of a region that is left. It goes on to follow that of the region around.
-   *
-   * @internal
-   */
-  _dropSignal(region: Region): void {
-    this.#signals?.delete(region);
-  }
-
-  /**
-   * Takes note that the signal of a region follows that of the region around from now on, or no more.
-   *
-   * @internal
-   */
-  _changeSignal(region: Region): void {
-    const source = this.#signals?.get(region);
-    if (source !== undefined) source.signal = undefined;
-  }
-
-  /**
    * Takes a request for a cancellation in, and cancels what `strand` waits for, if it gets through to that. If all that
    * keeps it from there is a shield, signals from outside of that wait until it is left, as the code does.
    *
@@ -375,8 +340,7 @@ export class Task<T> extends Future<T> {
     }
     this.#updateAlert();
     if (!accepted && isShieldedFrom(strand, request)) return;
-    if (this.#signals === undefined) return;
-    for (const [region, source] of this.#signals) if (reaches(request, region)) this.#abort(source, request);
+    this._signals?.abort(request);
   }
 
   /**
@@ -440,7 +404,7 @@ export class Task<T> extends Future<T> {
     const due = this.#due(strand._region, true);
     if (due === undefined) return;
     if (cancelStrand(strand, due)) this._accept(strand._region);
-    this._abortSignal(due, strand._region);
+    this._signals?.abortAround(strand._region, due);
   }
 
   /**
@@ -508,10 +472,7 @@ export class Task<T> extends Future<T> {
       }
     }
     this.#updateAlert();
-    // Lets go of signals that have aborted for what the code has put behind it.
-    for (const [region, { signal }] of this.#signals ?? []) {
-      if (signal?.aborted && this._askedAt(region) === 0) this.#signals!.delete(region);
-    }
+    this._signals?.renew((region) => this._askedAt(region) === 0);
   }
 
   /** The native code of this task that runs. */
@@ -526,20 +487,7 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _signalAt(region: Region | null): AbortSignal {
-    const signals = this.#signals ??= new Map();
-    let source = signals.get(region);
-    if (source === undefined) signals.set(region, source = { controller: new AbortController(), signal: undefined });
-    const { signal } = source.controller;
-    // The host holds what follows a signal weakly, so a task that runs for ever can have any number of them.
-    return source.signal ??= region === null || region.holds !== "nothing"
-      ? signal
-      : AbortSignal.any([this._signalAt(region.parent), signal]);
-  }
-
-  #abort(source: SignalSource | undefined, request: CancelRequest): boolean {
-    if (source === undefined || source.controller.signal.aborted || source.signal?.aborted) return false;
-    source.controller.abort(request.origin._error(request.message));
-    return true;
+    return (this._signals ??= new RegionSignals()).at(region);
   }
 
   #updateAlert(): void {
