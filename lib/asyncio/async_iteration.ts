@@ -154,7 +154,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
       else reportError(exception);
     };
     try {
-      const closing = this.#let();
+      const closing = this.#release();
       if (!isPromise(closing)) return;
       loop?._adopted(false, 1);
       Promise.resolve(closing).catch(report).then(() => {
@@ -218,11 +218,11 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   *_close(): GeneratorCoroutine<void> {
     if (this.#closed) return;
     yield* callNative(async () => {
-      await this.#let();
+      await this.#release();
     });
   }
 
-  #let(): unknown {
+  #release(): unknown {
     this.#closed = true;
     this.#item = undefined;
     return this.#source.close();

@@ -104,11 +104,6 @@ export class TaskGroup {
 
   /** @internal */
   _enter(strand: Strand): void {
-    if (this.#state !== "created") {
-      throw new RuntimeError(
-        "Cannot enter a TaskGroup a second time: make a new one",
-      );
-    }
     this.#parent = strand._task;
     this.#strand = strand;
     this.#region = enterRegion(strand);

@@ -109,11 +109,6 @@ export class Timeout {
 
   /** @internal */
   _enter(strand: Strand): void {
-    if (this.#state !== "created") {
-      throw new RuntimeError(
-        "Cannot enter a timeout a second time: make a new one",
-      );
-    }
     this.#state = "active";
     this.#strand = strand;
     this.#region = enterRegion(strand);
