@@ -58,11 +58,7 @@ export class NativeStrand implements Strand {
   _iterator: Iterator<unknown, unknown, unknown>;
   readonly #owner: StrandOwner;
 
-  constructor(
-    task: Task<unknown>,
-    iterator: Iterator<unknown, unknown, unknown>,
-    owner: StrandOwner,
-  ) {
+  constructor(task: Task<unknown>, iterator: Iterator<unknown, unknown, unknown>, owner: StrandOwner) {
     this._task = task;
     this._iterator = iterator;
     this.#owner = owner;

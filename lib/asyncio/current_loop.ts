@@ -35,9 +35,7 @@ export function getEventLoop(): EventLoop {
  */
 export function setEventLoop(loop: EventLoop | null): void {
   if (loop !== null && !(loop instanceof EventLoop)) {
-    throw new TypeError(
-      `Cannot set ${Deno.inspect(loop, { depth: 0 })} as the event loop: pass an EventLoop or null`,
-    );
+    throw new TypeError(`Cannot set ${Deno.inspect(loop, { depth: 0 })} as the event loop: pass an EventLoop or null`);
   }
   setLoop = loop;
 }
@@ -59,9 +57,7 @@ export function newEventLoop(options?: EventLoopOptions): EventLoop {
 export function getRunningLoop(): EventLoop {
   const loop = currentFrame()?._loop;
   if (!loop?.isRunning()) {
-    throw new RuntimeError(
-      "No running event loop: call this in a task or in a callback of a loop",
-    );
+    throw new RuntimeError("No running event loop: call this in a task or in a callback of a loop");
   }
   return loop;
 }

@@ -94,17 +94,10 @@ export interface ExceptionContext {
 }
 
 /** What {@linkcode EventLoop.setExceptionHandler} takes. */
-export type ExceptionHandler = (
-  loop: EventLoop,
-  context: ExceptionContext,
-) => unknown;
+export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
 
 /** What {@linkcode EventLoop.setTaskFactory} takes. */
-export type TaskFactory = <T>(
-  loop: EventLoop,
-  coroutine: Awaitable<T>,
-  options: TaskOptions,
-) => Task<T>;
+export type TaskFactory = <T>(loop: EventLoop, coroutine: Awaitable<T>, options: TaskOptions) => Task<T>;
 
 interface Run {
   readonly until: Future<unknown> | null;
@@ -280,9 +273,7 @@ export class EventLoop implements Disposable {
    * does.
    * @throws {DeadlockError} (as a rejection) On a virtual clock, if nothing is left that could end it.
    */
-  async runUntilComplete<A extends Awaitable<unknown>>(
-    awaitable: A,
-  ): Promise<AwaitedOf<A>> {
+  async runUntilComplete<A extends Awaitable<unknown>>(awaitable: A): Promise<AwaitedOf<A>> {
     try {
       this.#checkStart();
     } catch (error) {
@@ -292,9 +283,7 @@ export class EventLoop implements Disposable {
     const isNew = !isfuture(awaitable);
     const future = ensureFuture(awaitable, { loop: this });
     const stop = (): void => {
-      if (
-        !future.cancelled() && future._throws() && endsLoop(future.exception())
-      ) return;
+      if (!future.cancelled() && future._throws() && endsLoop(future.exception())) return;
       this.stop();
     };
     future.addDoneCallback(stop);
@@ -339,9 +328,7 @@ export class EventLoop implements Disposable {
    */
   close(): void {
     if (this.isRunning()) {
-      throw new RuntimeError(
-        "Cannot close a running event loop: stop it, and close it when its run has ended",
-      );
+      throw new RuntimeError("Cannot close a running event loop: stop it, and close it when its run has ended");
     }
     if (this.#closed) return;
     this.#closed = true;
@@ -387,17 +374,9 @@ export class EventLoop implements Disposable {
    * @throws {RuntimeError} If the loop is closed.
    * @throws {TypeError} If `callback` is no function.
    */
-  callSoon<A extends unknown[]>(
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): Handle {
+  callSoon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     if (typeof callback !== "function") throw notCallable(callback, "callSoon");
-    const handle = new Handle(
-      callback as (...args: never[]) => unknown,
-      args,
-      this,
-      inheritedContext(),
-    );
+    const handle = new Handle(callback as (...args: never[]) => unknown, args, this, inheritedContext());
     this._enqueue(handle);
     return handle;
   }
@@ -411,11 +390,7 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    */
-  callSoonWith<A extends unknown[]>(
-    options: ScheduleOptions,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): Handle {
+  callSoonWith<A extends unknown[]>(options: ScheduleOptions, callback: (...args: A) => unknown, ...args: A): Handle {
     const handle = this.callSoon(callback, ...args);
     if (options.context !== undefined) handle._context = options.context;
     return handle;
@@ -430,10 +405,7 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    */
-  callSoonThreadsafe<A extends unknown[]>(
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): Handle {
+  callSoonThreadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     return this.callSoon(callback, ...args);
   }
 
@@ -448,17 +420,8 @@ export class EventLoop implements Disposable {
    * @throws {TypeError} If `delay` is `null` or nothing that a delay can be, or `callback` no function.
    * @throws {ValueError} If `delay` is NaN.
    */
-  callLater<A extends unknown[]>(
-    delay: DurationLike,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): TimerHandle {
-    return this.#schedule(
-      this.time() + milliseconds(delay, "delay"),
-      callback,
-      args,
-      "callLater",
-    );
+  callLater<A extends unknown[]>(delay: DurationLike, callback: (...args: A) => unknown, ...args: A): TimerHandle {
+    return this.#schedule(this.time() + milliseconds(delay, "delay"), callback, args, "callLater");
   }
 
   /**
@@ -493,22 +456,11 @@ export class EventLoop implements Disposable {
    * @throws {TypeError} If `when` is no number, or `callback` no function.
    * @throws {ValueError} If `when` is NaN.
    */
-  callAt<A extends unknown[]>(
-    when: number,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): TimerHandle {
+  callAt<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle {
     if (typeof when !== "number") {
-      throw new TypeError(
-        `Cannot call at ${Deno.inspect(when)}: pass a time in milliseconds of loop.time()`,
-      );
+      throw new TypeError(`Cannot call at ${Deno.inspect(when)}: pass a time in milliseconds of loop.time()`);
     }
-    return this.#schedule(
-      toDelay(when, "when"),
-      callback,
-      args,
-      "callAt",
-    );
+    return this.#schedule(toDelay(when, "when"), callback, args, "callAt");
   }
 
   /**
@@ -555,9 +507,7 @@ export class EventLoop implements Disposable {
    */
   createTask<T>(coroutine: Awaitable<T>, options?: TaskOptions): Task<T> {
     if (isfuture(coroutine)) {
-      throw new TypeError(
-        `Cannot make a task of ${coroutine}: it runs already; await it, or use ensureFuture()`,
-      );
+      throw new TypeError(`Cannot make a task of ${coroutine}: it runs already; await it, or use ensureFuture()`);
     }
     if (this.#closed) {
       closeCoroutine(coroutine);
@@ -566,10 +516,7 @@ export class EventLoop implements Disposable {
     if (this.#taskFactory !== null) {
       return this.#taskFactory(this, coroutine, options ?? {});
     }
-    return new Task<T>(
-      coroutine,
-      options === undefined ? this.#taskOptions : { ...options, loop: this },
-    );
+    return new Task<T>(coroutine, options === undefined ? this.#taskOptions : { ...options, loop: this });
   }
 
   /**
@@ -580,9 +527,7 @@ export class EventLoop implements Disposable {
    */
   setTaskFactory(factory: TaskFactory | null): void {
     if (factory !== null && typeof factory !== "function") {
-      throw new TypeError(
-        `Cannot use ${Deno.inspect(factory)} as a task factory: pass a function or null`,
-      );
+      throw new TypeError(`Cannot use ${Deno.inspect(factory)} as a task factory: pass a function or null`);
     }
     this.#taskFactory = factory;
   }
@@ -707,12 +652,8 @@ export class EventLoop implements Disposable {
     this.#executor = null;
     const { promise: late, resolve } = Promise.withResolvers<"late">();
     const timer = limit === Infinity ? undefined : setTimeout(() => resolve("late"), limit);
-    if (
-      await Promise.race([executor.shutdown({ wait: true }), late]) === "late"
-    ) {
-      console.warn(
-        `The default executor did not finish its work within ${limit} ms`,
-      );
+    if (await Promise.race([executor.shutdown({ wait: true }), late]) === "late") {
+      console.warn(`The default executor did not finish its work within ${limit} ms`);
       await executor.shutdown({ wait: false });
     }
     clearTimeout(timer);
@@ -728,9 +669,7 @@ export class EventLoop implements Disposable {
    */
   setExceptionHandler(handler: ExceptionHandler | null): void {
     if (handler !== null && typeof handler !== "function") {
-      throw new TypeError(
-        `Cannot use ${Deno.inspect(handler)} as an exception handler: pass a function or null`,
-      );
+      throw new TypeError(`Cannot use ${Deno.inspect(handler)} as an exception handler: pass a function or null`);
     }
     this.#exceptionHandler = handler;
   }
@@ -816,11 +755,7 @@ export class EventLoop implements Disposable {
    * assertEquals(what, "asked to stop");
    * ```
    */
-  addSignalHandler<A extends unknown[]>(
-    signal: Deno.Signal,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): void {
+  addSignalHandler<A extends unknown[]>(signal: Deno.Signal, callback: (...args: A) => unknown, ...args: A): void {
     if (typeof callback !== "function") {
       throw notCallable(callback, "addSignalHandler");
     }
@@ -971,9 +906,7 @@ export class EventLoop implements Disposable {
   #checkStart(): void {
     if (this.#closed) throw closedError();
     if (this.#run !== null) {
-      throw new RuntimeError(
-        "This event loop is already running: await what you want to run, or createTask() it",
-      );
+      throw new RuntimeError("This event loop is already running: await what you want to run, or createTask() it");
     }
     const loop = currentFrame()?._loop;
     if (loop?.isRunning()) {
@@ -1078,19 +1011,13 @@ export class EventLoop implements Disposable {
   #beginIteration(): boolean {
     forgetOrigin();
     forgetCalls();
-    if (
-      !this.isRunning() ||
-      (this.#ready.length === 0 && !this.#stopping && !this.#passTime())
-    ) {
+    if (!this.isRunning() || (this.#ready.length === 0 && !this.#stopping && !this.#passTime())) {
       this.#fallAsleep();
       return false;
     }
     const timers = this.#timers;
     if (timers.length > 0) {
-      if (
-        timers.next() > this.#now &&
-        (this.#clock.virtual || ++this.#iterations >= ITERATIONS_PER_LOOK)
-      ) {
+      if (timers.next() > this.#now && (this.#clock.virtual || ++this.#iterations >= ITERATIONS_PER_LOOK)) {
         this.#iterations = 0;
         this.#now = this.#clock.time();
       }
@@ -1133,8 +1060,7 @@ export class EventLoop implements Disposable {
   /** Native code that this loop waits for and that does not wait for this loop. */
   #inFlight(): number {
     const visitorsInside = this.#visitors.size - this.#visitorsOutside;
-    const inside = this._nativeCalls + this.#adoptedInside -
-      this._parkedNatives - visitorsInside;
+    const inside = this._nativeCalls + this.#adoptedInside - this._parkedNatives - visitorsInside;
     const outside = this.#adoptedOutside - this.#visitorsOutside;
     return Math.max(0, inside) + Math.max(0, outside) + this._nativeTurns;
   }
@@ -1145,10 +1071,7 @@ export class EventLoop implements Disposable {
     this.#forgetHost = afterMicrotasks(() => {
       this.#forgetHost = null;
       if (this.#busy || !this.isRunning()) return;
-      if (
-        !stuck || this.#inFlight() > 0 || this.#ready.length > 0 ||
-        this.#timers.next() < Infinity
-      ) this._wake();
+      if (!stuck || this.#inFlight() > 0 || this.#ready.length > 0 || this.#timers.next() < Infinity) this._wake();
       else this.#reportDeadlock();
     });
   }
@@ -1159,10 +1082,7 @@ export class EventLoop implements Disposable {
       waitsFor: task._waitsFor(),
     }));
     const error = (what: string): DeadlockError =>
-      new DeadlockError(
-        `Cannot go on with ${what} as nothing is left to run and no timer is set`,
-        blocked,
-      );
+      new DeadlockError(`Cannot go on with ${what} as nothing is left to run and no timer is set`, blocked);
     if (this.#run !== null && this.#run.until !== null) {
       this.#end({ error: error(String(this.#run.until)) });
     }
@@ -1200,13 +1120,7 @@ export class EventLoop implements Disposable {
   ): TimerHandle {
     if (typeof callback !== "function") throw notCallable(callback, method);
     if (this.#closed) throw closedError();
-    const handle = new TimerHandle(
-      when,
-      callback as (...args: never[]) => unknown,
-      args,
-      this,
-      inheritedContext(),
-    );
+    const handle = new TimerHandle(when, callback as (...args: never[]) => unknown, args, this, inheritedContext());
     this.#timers.push(handle);
     if (!this.#busy) this._wake();
     return handle;
@@ -1215,9 +1129,7 @@ export class EventLoop implements Disposable {
 
 function milliseconds(delay: DurationLike, what: string): number {
   if (delay === null || delay === undefined) {
-    throw new TypeError(
-      `Cannot use ${delay} as ${what}: pass milliseconds, or a duration such as { seconds: 1 }`,
-    );
+    throw new TypeError(`Cannot use ${delay} as ${what}: pass milliseconds, or a duration such as { seconds: 1 }`);
   }
   return toDelay(delay, what);
 }
@@ -1227,7 +1139,5 @@ function closedError(): RuntimeError {
 }
 
 function notCallable(value: unknown, method: string): TypeError {
-  return new TypeError(
-    `Cannot schedule ${Deno.inspect(value, { depth: 0 })} with ${method}(): pass a function`,
-  );
+  return new TypeError(`Cannot schedule ${Deno.inspect(value, { depth: 0 })} with ${method}(): pass a function`);
 }

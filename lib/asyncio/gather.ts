@@ -84,9 +84,7 @@ class GatheringFuture extends Future<unknown[]> {
       for (const each of children) each._markRetrieved();
       // The message is the one of the last argument, as in CPython.
       const last = children.at(-1)!;
-      this.setException(
-        last.cancelled() ? last._takeError() : last._cancelledError(),
-      );
+      this.setException(last.cancelled() ? last._takeError() : last._cancelledError());
     } else {
       this.setResult(
         children.map((each) =>
@@ -193,14 +191,8 @@ export function gather<T>(
  * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  */
-export function gather(
-  awaitables: Iterable<Awaitable<unknown>>,
-  options?: GatherOptions,
-): Future<unknown[]>;
-export function gather(
-  awaitables: Iterable<Awaitable<unknown>>,
-  options: GatherOptions = {},
-): Future<unknown> {
+export function gather(awaitables: Iterable<Awaitable<unknown>>, options?: GatherOptions): Future<unknown[]>;
+export function gather(awaitables: Iterable<Awaitable<unknown>>, options: GatherOptions = {}): Future<unknown> {
   requireList(awaitables, "gather");
   const { returnExceptions = false, limit } = options;
   const list = limit === undefined ? [...awaitables] : limited(awaitables, limit);

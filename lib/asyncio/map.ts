@@ -262,10 +262,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
 }
 
 /** A call for one item. The signal is there only for those who take it, as it is not for nothing. */
-function bind<R>(
-  call: (item: unknown, signal: AbortSignal) => R,
-  item: unknown,
-): (signal: AbortSignal) => R {
+function bind<R>(call: (item: unknown, signal: AbortSignal) => R, item: unknown): (signal: AbortSignal) => R {
   return call.length > 1 ? (signal) => call(item, signal) : () => (call as (item: unknown) => R)(item);
 }
 

@@ -97,10 +97,7 @@ export class Runner implements AsyncDisposable {
    * @throws {RuntimeError} (as a rejection) In code that a loop runs.
    * @throws {KeyboardInterrupt} (as a rejection) If Ctrl-C has ended it.
    */
-  async run<A extends Awaitable<unknown>>(
-    main: A,
-    options: RunnerRunOptions = {},
-  ): Promise<AwaitedOf<A>> {
+  async run<A extends Awaitable<unknown>>(main: A, options: RunnerRunOptions = {}): Promise<AwaitedOf<A>> {
     if (!isAwaitable(main)) throw notAwaitable(main);
     if (currentFrame()?._loop?.isRunning()) {
       closeCoroutine(main);
@@ -197,10 +194,7 @@ async function cancelAllTasks(loop: EventLoop): Promise<void> {
  * assertEquals(await run(main), "done");
  * ```
  */
-export async function run<A extends Awaitable<unknown>>(
-  main: A,
-  options: RunOptions = {},
-): Promise<AwaitedOf<A>> {
+export async function run<A extends Awaitable<unknown>>(main: A, options: RunOptions = {}): Promise<AwaitedOf<A>> {
   await using runner = new Runner(options);
   return await runner.run(main, { signal: options.signal });
 }

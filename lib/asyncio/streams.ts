@@ -99,11 +99,7 @@ export type Streams = [reader: StreamReader, writer: StreamWriter];
  * });
  * ```
  */
-export function openConnection(
-  host: string,
-  port: number,
-  options: OpenConnectionOptions = {},
-): Coroutine<Streams> {
+export function openConnection(host: string, port: number, options: OpenConnectionOptions = {}): Coroutine<Streams> {
   requireText(host, "host");
   requirePort(port);
   requireOptions(options, "options", "{ ssl: true }");

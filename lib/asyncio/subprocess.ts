@@ -162,9 +162,7 @@ export class Process implements AsyncDisposable {
     requireSignal(signal);
     if (this.#returncode !== null) {
       if (this.#outputs.every((output) => output.lost)) {
-        throw new ProcessLookupError(
-          `Cannot send ${signal} to ${this}: it has ended, as returncode tells`,
-        );
+        throw new ProcessLookupError(`Cannot send ${signal} to ${this}: it has ended, as returncode tells`);
       }
       return;
     }

@@ -229,9 +229,7 @@ export class Task<T> extends Future<T> {
    * @throws {RuntimeError} Always.
    */
   override setResult(_value: T): never {
-    throw new RuntimeError(
-      `Cannot set a result of ${this}: a task has the result of its coroutine`,
-    );
+    throw new RuntimeError(`Cannot set a result of ${this}: a task has the result of its coroutine`);
   }
 
   /**
@@ -241,9 +239,7 @@ export class Task<T> extends Future<T> {
    * @throws {RuntimeError} Always.
    */
   override setException(_exception: unknown): never {
-    throw new RuntimeError(
-      `Cannot set an exception of ${this}: a task has the exception of its coroutine`,
-    );
+    throw new RuntimeError(`Cannot set an exception of ${this}: a task has the exception of its coroutine`);
   }
 
   /**
@@ -276,10 +272,7 @@ export class Task<T> extends Future<T> {
   printStack(limit?: number): void {
     const frames = this.getStack(limit);
     const what = !this.done() ? "Stack" : this._throws() ? "Traceback" : "No stack";
-    console.error(
-      [`${what} for ${this}`, ...frames.map((frame) => `  at ${frame.text}`)]
-        .join("\n"),
-    );
+    console.error([`${what} for ${this}`, ...frames.map((frame) => `  at ${frame.text}`)].join("\n"));
   }
 
   /**
@@ -294,15 +287,12 @@ export class Task<T> extends Future<T> {
   /** @internal */
   override _describe(): string[] {
     const [state, ...rest] = super._describe();
-    const asked = !this.done() &&
-      this.cancelling() > 0;
+    const asked = !this.done() && this.cancelling() > 0;
     const parts = [asked ? "cancelling" : state!, `name='${this.getName()}'`];
     parts.push(`coro=${this.#describeCoroutine()}`);
     const waiter = this._waiter;
     if (!this.done() && (waiter instanceof Future || waiter instanceof Coroutine)) {
-      parts.push(
-        `wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`,
-      );
+      parts.push(`wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`);
     }
     return [...parts, ...rest];
   }
@@ -614,12 +604,6 @@ function stackOf(error: unknown): TaskFrame[] {
  * assertEquals(await task, "native");
  * ```
  */
-export function createTask<A extends Awaitable<unknown>>(
-  coroutine: A,
-  options?: TaskOptions,
-): Task<AwaitedOf<A>> {
-  return (current.frame?._loop ?? policy.getEventLoop()).createTask(
-    coroutine as Awaitable<AwaitedOf<A>>,
-    options,
-  );
+export function createTask<A extends Awaitable<unknown>>(coroutine: A, options?: TaskOptions): Task<AwaitedOf<A>> {
+  return (current.frame?._loop ?? policy.getEventLoop()).createTask(coroutine as Awaitable<AwaitedOf<A>>, options);
 }

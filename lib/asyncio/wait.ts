@@ -133,14 +133,9 @@ export function wait<F extends Future<unknown> | CallFuture<unknown>>(
   requireList(futures, "wait");
   const set = new Set(futures);
   if (set.size === 0) {
-    throw new ValueError(
-      "Cannot wait for an empty set of futures: check its size first",
-    );
+    throw new ValueError("Cannot wait for an empty set of futures: check its size first");
   }
-  if (
-    returnWhen !== FIRST_COMPLETED && returnWhen !== FIRST_EXCEPTION &&
-    returnWhen !== ALL_COMPLETED
-  ) {
+  if (returnWhen !== FIRST_COMPLETED && returnWhen !== FIRST_EXCEPTION && returnWhen !== ALL_COMPLETED) {
     throw new ValueError(
       `Cannot wait with returnWhen ${Deno.inspect(returnWhen)}: pass FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED`,
     );
@@ -154,9 +149,5 @@ export function wait<F extends Future<unknown> | CallFuture<unknown>>(
       );
     }
   }
-  return waiting(
-    set,
-    toDelay(options.timeout, "timeout"),
-    returnWhen,
-  ) as Coroutine<WaitResult<F>>;
+  return waiting(set, toDelay(options.timeout, "timeout"), returnWhen) as Coroutine<WaitResult<F>>;
 }

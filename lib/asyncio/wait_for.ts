@@ -24,10 +24,7 @@ import { CancelledError, TimeoutError } from "./exceptions.ts";
 import { timeout } from "./timeouts.ts";
 
 const waiting = coroutine(
-  function* waitFor(
-    awaitable: Awaitable<unknown>,
-    limit: number,
-  ): GeneratorCoroutine<unknown> {
+  function* waitFor(awaitable: Awaitable<unknown>, limit: number): GeneratorCoroutine<unknown> {
     if (limit > 0) {
       return yield* timeout(limit === Infinity ? null : limit, function* () {
         return yield* awaiting(awaitable);

@@ -41,10 +41,7 @@ export interface WrapFutureOptions {
  * assertEquals(sum, 3);
  * ```
  */
-export function wrapFuture<T>(
-  future: CallFuture<T> | Future<T>,
-  options: WrapFutureOptions = {},
-): Future<T> {
+export function wrapFuture<T>(future: CallFuture<T> | Future<T>, options: WrapFutureOptions = {}): Future<T> {
   if (future instanceof Future) return future;
   if (!(future instanceof CallFuture)) {
     throw new TypeError(
