@@ -348,7 +348,7 @@ export class Connection implements HostTransport, Disposable {
     const holds = Number(this.#expectsPeer) + Number(this.#readWaits > 0 && this.#isSent) +
       Number(sends && !this.#stuck);
     if (holds === this.#holds) return;
-    this.#loop._adopted(false, holds - this.#holds);
+    this.#loop._countNative(false, holds - this.#holds);
     const woken = holds < this.#holds;
     this.#holds = holds;
     if (woken) this.#loop._wake();

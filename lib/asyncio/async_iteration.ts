@@ -156,9 +156,9 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     try {
       const closing = this.#release();
       if (!isPromise(closing)) return;
-      loop?._adopted(false, 1);
+      loop?._countNative(false, 1);
       Promise.resolve(closing).catch(report).then(() => {
-        loop?._adopted(false, -1);
+        loop?._countNative(false, -1);
         loop?._wake();
       });
     } catch (error) {

@@ -197,9 +197,9 @@ export function adopt<T>(promise: PromiseLike<T>, loop = policy.getEventLoop()):
   const settled = (): void => {
     if (!waiting) return;
     waiting = false;
-    loop._adopted(outside, -1);
+    loop._countNative(outside, -1);
   };
-  loop._adopted(outside, 1);
+  loop._countNative(outside, 1);
   future._whenDone(settled);
   const settle = (end: () => void): void => {
     settled();

@@ -170,17 +170,12 @@ export class EventLoop implements Disposable {
    */
   _round = 0;
   /**
-   * Calls of native code by tasks that have not ended.
+   * How much native code in the loop this waits for: calls of tasks and promises that futures stand for, until they end.
+   * For as long as such code waits for this loop in its turn, it is taken off.
    *
    * @internal
    */
-  _nativeCalls = 0;
-  /**
-   * Waits of such code for something that this loop drives.
-   *
-   * @internal
-   */
-  _parkedNatives = 0;
+  _nativesInside = 0;
   /**
    * Turns of the host that something waits for.
    *
@@ -196,9 +191,8 @@ export class EventLoop implements Disposable {
   #run: Run | null = null;
   /** Those outside of the loop who wait for one of its futures; it runs as long as there are any. */
   readonly #visitors = new Map<object, Visitor>();
-  #visitorsOutside = 0;
-  #adoptedInside = 0;
-  #adoptedOutside = 0;
+  /** As `_nativesInside`, of code outside of the loop. */
+  #nativesOutside = 0;
   /** Set when code outside of the loop was let go on, which may have more to wait for. */
   #visitorLeft = false;
   #stopping = false;
@@ -844,7 +838,7 @@ export class EventLoop implements Disposable {
     }
     const outside = currentFrame() === undefined;
     this.#visitors.set(key, { reject, outside });
-    if (outside) this.#visitorsOutside++;
+    this._countNative(outside, -1);
     this._wake();
   }
 
@@ -853,7 +847,7 @@ export class EventLoop implements Disposable {
     const visitor = this.#visitors.get(key);
     if (visitor === undefined) return;
     this.#visitors.delete(key);
-    if (visitor.outside) this.#visitorsOutside--;
+    this._countNative(visitor.outside, 1);
     this.#visitorLeft = true;
     // The code that waited runs before the loop goes on.
     this._released++;
@@ -869,13 +863,13 @@ export class EventLoop implements Disposable {
   }
 
   /**
-   * Counts promises that a future stands for and that have not settled.
+   * Counts native code that this waits for, or which waits for this; see `_nativesInside`.
    *
    * @internal
    */
-  _adopted(outside: boolean, change: number): void {
-    if (outside) this.#adoptedOutside += change;
-    else this.#adoptedInside += change;
+  _countNative(outside: boolean, change: number): void {
+    if (outside) this.#nativesOutside += change;
+    else this._nativesInside += change;
   }
 
   /** @internal */
@@ -1059,10 +1053,7 @@ export class EventLoop implements Disposable {
 
   /** Native code that this loop waits for and that does not wait for this loop. */
   #inFlight(): number {
-    const visitorsInside = this.#visitors.size - this.#visitorsOutside;
-    const inside = this._nativeCalls + this.#adoptedInside - this._parkedNatives - visitorsInside;
-    const outside = this.#adoptedOutside - this.#visitorsOutside;
-    return Math.max(0, inside) + Math.max(0, outside) + this._nativeTurns;
+    return Math.max(0, this._nativesInside) + Math.max(0, this.#nativesOutside) + this._nativeTurns;
   }
 
   /** Lets all microtasks run before time jumps or the loop is found to be stuck. */
@@ -1086,11 +1077,11 @@ export class EventLoop implements Disposable {
     if (this.#run !== null && this.#run.until !== null) {
       this.#end({ error: error(String(this.#run.until)) });
     }
-    for (const visitor of this.#visitors.values()) {
-      visitor.reject(error("what is awaited"));
+    for (const { reject, outside } of this.#visitors.values()) {
+      reject(error("what is awaited"));
+      this._countNative(outside, 1);
     }
     this.#visitors.clear();
-    this.#visitorsOutside = 0;
   }
 
   #fallAsleep(): void {

@@ -99,7 +99,7 @@ export class Server implements AsyncDisposable {
     loop._resources.delete(this);
     for (const listener of listeners) listener.close();
     if (loop.isClosed()) return;
-    loop._adopted(false, this.#accepting);
+    loop._countNative(false, this.#accepting);
     this.#forever?.cancel();
     this.#wakeUp();
   }
@@ -235,7 +235,7 @@ export class Server implements AsyncDisposable {
       unlisten();
       this.#accepting--;
       if (this.#state === "closed") {
-        loop._adopted(false, -1);
+        loop._countNative(false, -1);
         loop._wake();
         this.#wakeUp();
       }
@@ -323,7 +323,7 @@ export class Server implements AsyncDisposable {
     if (awaitsClient === this.#awaitsClient) return;
     this.#awaitsClient = awaitsClient;
     const { loop } = this.#parts;
-    loop._adopted(false, awaitsClient ? 1 : -1);
+    loop._countNative(false, awaitsClient ? 1 : -1);
     loop._wake();
   }
 }

@@ -224,11 +224,11 @@ export class Process implements AsyncDisposable {
       const waiter = this.#loop.createFuture<void>();
       this.#waiters.add(waiter);
       // As a promise of the host: a virtual clock stands still meanwhile.
-      this.#loop._adopted(false, 1);
+      this.#loop._countNative(false, 1);
       try {
         yield* waiter;
       } finally {
-        this.#loop._adopted(false, -1);
+        this.#loop._countNative(false, -1);
         this.#waiters.delete(waiter);
       }
     }

@@ -82,10 +82,10 @@ export function wrapCall<T>(source: CallFuture<T>, loop: EventLoop, onCancel: ()
 export function onCallDone(source: CallFuture<unknown>, loop: EventLoop, callback: () => void): () => void {
   let open = true;
   const close = (): void => {
-    if (open) loop._adopted(false, -1);
+    if (open) loop._countNative(false, -1);
     open = false;
   };
-  loop._adopted(false, 1);
+  loop._countNative(false, 1);
   const stop = observe(source, () => {
     close();
     if (!loop.isClosed()) loop.callSoonThreadsafe(callback);
