@@ -83,10 +83,7 @@ function isAsExpected({ getAsyncContext, setAsyncContext }: Core): boolean {
     setAsyncContext(context);
     try {
       return getAsyncContext() === context &&
-        storage.run(
-          1,
-          () => storage.getStore() === 1 && (getAsyncContext() as typeof context)[key],
-        ) &&
+        storage.run(1, () => storage.getStore() === 1 && (getAsyncContext() as typeof context)[key]) &&
         getAsyncContext() === context;
     } finally {
       setAsyncContext(before);

@@ -3,29 +3,29 @@ import type { Suspension, Yieldable } from "./coroutine.ts";
 import type { Strand } from "./_strand.ts";
 
 /** What a region keeps away from its code of the cancellations that come from outside of it. */
-export type Held = "nothing" | "lasting" | "all";
+type Withheld = "nothing" | "lasting" | "all";
 
 /** A stretch of code that a strand is in, which can be cancelled by itself and keeps some cancellations away. */
 export class Region {
   /** The region around it. */
   readonly parent: Region | null;
-  holds: Held;
+  holds: Withheld;
 
-  constructor(parent: Region | null, holds: Held = "nothing") {
+  constructor(parent: Region | null, holds: Withheld = "nothing") {
     this.parent = parent;
     this.holds = holds;
   }
 }
 
 /** Has the code of `strand` be in a region of its own from now on. */
-export function enterRegion(strand: Strand, holds?: Held): Region {
+export function enterRegion(strand: Strand, holds?: Withheld): Region {
   return strand._region = new Region(strand._region, holds);
 }
 
 /** Ends a region that `strand` has entered. */
 export function leaveRegion(strand: Strand, region: Region): void {
   strand._region = region.parent;
-  strand._task._dropSignal(region);
+  strand._task._signals?.drop(region);
 }
 
 /** Cancellations that a task was asked for and that have not been taken back: `cancelling()` is how many there are. */

@@ -1,4 +1,5 @@
 import { ByteBuffer } from "./_byte_buffer.ts";
+import { wake } from "./_waiter.ts";
 import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { RuntimeError } from "./exceptions.ts";
@@ -290,7 +291,7 @@ export class Connection implements HostTransport, Disposable {
     const left = this.#left;
     this.#stuck = false;
     if (left <= LOW_WATER) this.#writingPaused = false;
-    for (const [waiter, mark] of this.#drains) if (left <= mark) this.#settle(waiter);
+    for (const [waiter, mark] of this.#drains) if (left <= mark) wake(waiter);
     this.#tellClock();
   }
 
@@ -318,8 +319,8 @@ export class Connection implements HostTransport, Disposable {
     this.#endpoint.close();
     if (error === null) this.#reader?.feedEof();
     else this.#reader?.setException(error);
-    for (const waiter of this.#drains.keys()) this.#settle(waiter);
-    for (const waiter of this.#closeWaiters) this.#settle(waiter);
+    for (const waiter of this.#drains.keys()) wake(waiter);
+    for (const waiter of this.#closeWaiters) wake(waiter);
     this.#onLost?.();
     this.#tellClocks();
   }
@@ -347,7 +348,7 @@ export class Connection implements HostTransport, Disposable {
     const holds = Number(this.#expectsPeer) + Number(this.#readWaits > 0 && this.#isSent) +
       Number(sends && !this.#stuck);
     if (holds === this.#holds) return;
-    this.#loop._adopted(false, holds - this.#holds);
+    this.#loop._countNative(false, holds - this.#holds);
     const woken = holds < this.#holds;
     this.#holds = holds;
     if (woken) this.#loop._wake();
@@ -367,10 +368,5 @@ export class Connection implements HostTransport, Disposable {
     this.#stuck = false;
     if (this.#watch !== null) clearTimeout(this.#watch);
     this.#watch = null;
-  }
-
-  /** Lets a waiter go on, which looks for itself whether the connection was lost. */
-  #settle(waiter: Future<void>): void {
-    if (!waiter.done() && !this.#loop.isClosed()) waiter.setResult();
   }
 }

@@ -46,11 +46,9 @@ export function currentNative(): NativeCall | null {
   return native?._over ? null : native;
 }
 
-/** The loop for code that belongs to none; set by the module of the loop, which depends on this one. */
+/** The loop for code that belongs to none; set by `current_loop.ts`, which depends on this module. */
 export const policy: { getEventLoop: () => EventLoop } = {
   getEventLoop: () => {
-    throw new Error(
-      "Cannot make an event loop before lib/asyncio/event_loop.ts is loaded",
-    );
+    throw new Error("Cannot make an event loop before lib/asyncio/current_loop.ts is loaded");
   },
 };

@@ -1,5 +1,4 @@
 import { currentNative } from "./_current.ts";
-import type { EventLoop } from "./event_loop.ts";
 import type { Future } from "./future.ts";
 
 /** What native code that awaits `future` waits for. */
@@ -10,19 +9,16 @@ export function awaitFuture<T>(future: Future<T>): Promise<T> {
 
 /** The outcome of a future for code in no task: its loop runs until the future is done. */
 export function settled<T>(future: Future<T>): Promise<T> {
-  const loop: EventLoop = future._loop;
   return new Promise<T>((resolve, reject) => {
     const settle = (): void => {
-      loop._leave(settle);
+      future._loop._leave(settle);
       if (future._throws()) reject(future._takeError());
       else resolve(future.result());
     };
-    if (future.done()) {
-      if (future._throws()) reject(future._takeError());
-      else resolve(future.result());
-      return;
+    if (future.done()) settle();
+    else {
+      future._whenDone(settle);
+      future._loop._enter(settle, reject);
     }
-    future._whenDone(settle);
-    loop._enter(settle, reject);
   });
 }

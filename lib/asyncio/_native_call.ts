@@ -167,7 +167,7 @@ export class NativeCall
 
   #follow(promise: PromiseLike<unknown>): void {
     this.#state = "running";
-    this._loop._nativeCalls++;
+    this._loop._nativesInside++;
     this.#released();
     // Reactions of the host's promises run in the context of this call, so that all calls can share them.
     if (promise instanceof Promise && promise.then === then) promise.then(returned, threw);
@@ -216,7 +216,7 @@ export class NativeCall
       this.#parked();
       const strand = new Await(this, iterator, bystander, resolve, reject);
       this.#add(strand);
-      this._loop._parkedNatives++;
+      this._loop._nativesInside--;
       takeStep(strand, result);
     }
     current.frame = before;
@@ -244,7 +244,7 @@ export class NativeCall
       }
       return accepted;
     }
-    const taken = this._task._abortSignal(request, this._region);
+    const taken = this._task._signals?.abortAround(this._region, request) ?? false;
     if (this.#pardon === null) {
       this._loop._nativeTurns++;
       this.#pardon = afterMicrotasks(() => {
@@ -252,7 +252,7 @@ export class NativeCall
         if (this.#state === "running" && this.#awaits === null) {
           this._task._accept(this._region);
           // What the code has begun meanwhile may follow a newer signal.
-          this._task._abortSignal(request, this._region);
+          this._task._signals?.abortAround(this._region, request);
           this.#givenUp = request;
           this._end("abandoned", errorOf(request));
         } else this._loop._wake();
@@ -314,7 +314,7 @@ export class NativeCall
     if (awaits === strand || (awaits as Set<Await>).delete(strand) && (awaits as Set<Await>).size === 0) {
       this.#awaits = null;
     }
-    this._loop._parkedNatives--;
+    this._loop._nativesInside++;
     this.#released();
     if (this._task._alert && this.#awaits === null && this.#state === "running") {
       this.#watch(this.#observer!);
@@ -346,7 +346,7 @@ export class NativeCall
     this.#endWatch();
     this.#state = state;
     this.#outcome = outcome;
-    this._loop._nativeCalls--;
+    this._loop._nativesInside--;
     if (this.#awaits !== null && !this._loop.isClosed()) this.#leaveStrands();
     if (this.#observer !== null) this._loop._resume(this.#observer);
   }

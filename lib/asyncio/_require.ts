@@ -65,6 +65,17 @@ export function requireWhole(value: unknown, what: string, least: number, most: 
 }
 
 /**
+ * Checks what is to be sent or searched for.
+ *
+ * @throws {TypeError} If it is no Uint8Array.
+ */
+export function requireBytes(value: unknown, action: string): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  const advice = typeof value === "string" ? "encode the text: new TextEncoder().encode(...)" : "pass a Uint8Array";
+  throw new TypeError(`Cannot ${action} ${shown(value)} as it is no Uint8Array: ${advice}`);
+}
+
+/**
  * Checks what `name` is given to wait for. One awaitable may be iterable, too, and who comes from Python may pass several
  * arguments.
  *

@@ -5,7 +5,7 @@ import { type CancelRequest, reaches, type Region, StrandQuery } from "./_cancel
 import { cancelFor } from "./cancel_origin.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import type { Task } from "./task.ts";
 
 /** What a strand can wait for: a future, a call of native code, or a turn in a queue. */
@@ -58,11 +58,7 @@ export class NativeStrand implements Strand {
   _iterator: Iterator<unknown, unknown, unknown>;
   readonly #owner: StrandOwner;
 
-  constructor(
-    task: Task<unknown>,
-    iterator: Iterator<unknown, unknown, unknown>,
-    owner: StrandOwner,
-  ) {
+  constructor(task: Task<unknown>, iterator: Iterator<unknown, unknown, unknown>, owner: StrandOwner) {
     this._task = task;
     this._iterator = iterator;
     this.#owner = owner;

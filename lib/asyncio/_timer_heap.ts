@@ -53,11 +53,7 @@ export class TimerHeap {
   }
 
   #compact(): void {
-    const [whens, serials, handles] = [
-      this.#whens,
-      this.#serials,
-      this.#handles,
-    ];
+    const [whens, serials, handles] = [this.#whens, this.#serials, this.#handles];
     this.clear();
     for (const [i, handle] of handles.entries()) {
       if (handle._cancelled) handle._scheduled = false;
@@ -67,17 +63,11 @@ export class TimerHeap {
 
   /** Moves the hole at `i` up to where a timer of this deadline belongs, and puts it there. */
   #place(i: number, when: number, serial: number, handle: TimerHandle): void {
-    const [whens, serials, handles] = [
-      this.#whens,
-      this.#serials,
-      this.#handles,
-    ];
+    const [whens, serials, handles] = [this.#whens, this.#serials, this.#handles];
     while (i > 0) {
       const parent = (i - 1) >> 2;
       const parentWhen = whens[parent]!;
-      if (
-        parentWhen < when || (parentWhen === when && serials[parent]! < serial)
-      ) break;
+      if (parentWhen < when || (parentWhen === when && serials[parent]! < serial)) break;
       whens[i] = parentWhen;
       serials[i] = serials[parent]!;
       handles[i] = handles[parent]!;
@@ -89,11 +79,7 @@ export class TimerHeap {
   }
 
   #removeFirst(): void {
-    const [whens, serials, handles] = [
-      this.#whens,
-      this.#serials,
-      this.#handles,
-    ];
+    const [whens, serials, handles] = [this.#whens, this.#serials, this.#handles];
     const when = whens.pop()!;
     const serial = serials.pop()!;
     const handle = handles.pop()!;
@@ -108,17 +94,12 @@ export class TimerHeap {
       let leastWhen = whens[first]!;
       for (let child = first + 1; child < end; child++) {
         const childWhen = whens[child]!;
-        if (
-          childWhen < leastWhen ||
-          (childWhen === leastWhen && serials[child]! < serials[least]!)
-        ) {
+        if (childWhen < leastWhen || (childWhen === leastWhen && serials[child]! < serials[least]!)) {
           least = child;
           leastWhen = childWhen;
         }
       }
-      if (
-        when < leastWhen || (when === leastWhen && serial < serials[least]!)
-      ) break;
+      if (when < leastWhen || (when === leastWhen && serial < serials[least]!)) break;
       whens[i] = leastWhen;
       serials[i] = serials[least]!;
       handles[i] = handles[least]!;

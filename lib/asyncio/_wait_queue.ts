@@ -1,6 +1,7 @@
 import { originHere } from "./cancel_origin.ts";
-import { Coroutine, type Suspension, watch } from "./coroutine.ts";
-import { type EventLoop, getRunningLoop } from "./event_loop.ts";
+import { awaitedBefore, Coroutine, type Suspension, watch } from "./coroutine.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop } from "./event_loop.ts";
 import { type CancelledError, InvalidStateError, RuntimeError } from "./exceptions.ts";
 import type { Strand, Yielded } from "./_strand.ts";
 
@@ -167,9 +168,7 @@ export abstract class QueuedWait<T> extends Coroutine<T> implements Iterator<Sus
   protected abstract _giveUp(woken: boolean): void;
 
   override [Symbol.iterator](): this {
-    if (this.#state !== NEW && !this._blocking) {
-      throw new RuntimeError(`Cannot await ${this} a second time, or a closed one: call it again for a new one`);
-    }
+    if (this.#state !== NEW && !this._blocking) throw awaitedBefore(this);
     if (this.#state === NEW) this.#state = BEGUN;
     watch?.unregister(this);
     return this;

@@ -8,12 +8,19 @@ import { toDelay } from "./_delay.ts";
 import { Future as CallFuture } from "../futures/future.ts";
 import { itemSource, type SourcedIterator } from "./async_iteration.ts";
 import { policy } from "./_current.ts";
-import { type Awaitable, type AwaitedOf, type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import {
+  type Awaitable,
+  type AwaitedOf,
+  type Coroutine,
+  FunctionCoroutine,
+  type GeneratorCoroutine,
+} from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { TimeoutError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
+import { Queue } from "./queues.ts";
 import { requireList } from "./_require.ts";
 import { onCallDone, wrapFuture } from "./wrap_future.ts";
 import type { Handle } from "./handle.ts";
@@ -61,8 +68,8 @@ export type FutureOf<A> =
 export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, AsyncIterable<CompletedFuture<T, F>> {
   readonly #loop: EventLoop;
   readonly #todo: Set<F>;
-  readonly #done: (F | null)[] = [];
-  readonly #getters: Future<void>[] = [];
+  /** Those that have ended, and `null` for each that has not when the time is over. */
+  readonly #done = new Queue<F | null>();
   readonly #stops: (() => void)[] = [];
   #left: number;
   #timer: Handle | undefined;
@@ -83,21 +90,20 @@ export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, As
 
   /** The results, in the order in which they come. */
   *[Symbol.iterator](): Generator<Coroutine<T>, void, unknown> {
-    while (this.#left > 0) {
-      this.#left--;
-      yield this.#result();
-    }
+    while (this.#claim()) yield new FunctionCoroutine<[], T>(this.#result, [], this, "AsCompleted.result");
   }
 
   /** The futures that were passed, in the order in which they end. */
   [Symbol.asyncIterator](): AsyncIterableIterator<CompletedFuture<T, F>> {
     // No async generator: that would await the futures that it yields.
     const iterator: SourcedIterator<CompletedFuture<T, F>> = {
-      next: async () => {
-        if (this.#left === 0) return { done: true, value: undefined };
-        this.#left--;
-        return { done: false, value: (await this.#box()).future as CompletedFuture<T, F> };
-      },
+      next: async () =>
+        await new FunctionCoroutine<[], IteratorResult<CompletedFuture<T, F>, void>>(
+          this.#nextCompleted,
+          [],
+          this,
+          "AsCompleted.next",
+        ),
       [Symbol.asyncIterator]: () => iterator,
       [itemSource]: { next: () => this.#nextCompleted(), close: () => {} },
     };
@@ -110,14 +116,19 @@ export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, As
    * @returns A coroutine of the future; of `null` when there is none left.
    */
   next(): Coroutine<F | null> {
-    if (this.#left === 0) return nothing() as Coroutine<null>;
+    return new FunctionCoroutine<[boolean], F | null>(this.#next, [this.#claim()], this, "AsCompleted.next");
+  }
+
+  /** Whether there is one left; it is for who asks. */
+  #claim(): boolean {
+    if (this.#left === 0) return false;
     this.#left--;
-    return this.#future();
+    return true;
   }
 
   readonly #completed = (future: F | Future<T>): void => {
     if (!this.#todo.delete(future as F)) return;
-    this.#put(future as F);
+    this.#done.putNowait(future as F);
     if (this.#todo.size === 0) this.#timer?.cancel();
   };
 
@@ -125,14 +136,13 @@ export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, As
     for (const stop of this.#stops) stop();
     for (const future of this.#todo) {
       if (!(future instanceof CallFuture)) (future as Future<T>).removeDoneCallback(this.#completed);
-      this.#put(null);
+      this.#done.putNowait(null);
     }
     this.#todo.clear();
   };
 
   *#nextCompleted(): GeneratorCoroutine<IteratorResult<CompletedFuture<T, F>, void>> {
-    if (this.#left === 0) return { done: true, value: undefined };
-    this.#left--;
+    if (!this.#claim()) return { done: true, value: undefined };
     try {
       return { done: false, value: (yield* this.#take()) as CompletedFuture<T, F> };
     } catch (error) {
@@ -142,70 +152,22 @@ export class AsCompleted<T, F = Future<T>> implements Iterable<Coroutine<T>>, As
     }
   }
 
-  #put(item: F | null): void {
-    this.#done.push(item);
-    this.#wakeNext();
+  *#next(claimed: boolean): GeneratorCoroutine<F | null> {
+    return claimed ? yield* this.#take() : null;
   }
 
-  #wakeNext(): void {
-    for (;;) {
-      const getter = this.#getters.shift();
-      if (getter === undefined) return;
-      if (!getter.done()) {
-        getter.setResult();
-        return;
-      }
-    }
+  *#result(): GeneratorCoroutine<T> {
+    const future = yield* this.#take();
+    if (future instanceof CallFuture) return yield* wrapFuture<T>(future, { loop: this.#loop });
+    return (future as Future<T>).result();
   }
 
   *#take(): GeneratorCoroutine<F> {
-    while (this.#done.length === 0) {
-      const getter = this.#loop.createFuture<void>();
-      this.#getters.push(getter);
-      try {
-        yield* getter;
-      } catch (error) {
-        getter.cancel();
-        const index = this.#getters.indexOf(getter);
-        if (index >= 0) this.#getters.splice(index, 1);
-        // Woken and cancelled at once: what it was woken for is somebody else's.
-        if (this.#done.length > 0 && !getter.cancelled()) this.#wakeNext();
-        throw error;
-      }
-    }
-    const future = this.#done.shift()!;
-    if (future === null) {
-      throw new TimeoutError(`The time limit of asCompleted() is over`);
-    }
+    const future = yield* this.#done.get();
+    if (future === null) throw new TimeoutError(`The time limit of asCompleted() is over`);
     return future;
   }
-
-  readonly #result: () => Coroutine<T> = coroutine(
-    function* (this: AsCompleted<T, F>): GeneratorCoroutine<T> {
-      const future = yield* this.#take();
-      if (future instanceof CallFuture) return yield* wrapFuture<T>(future, { loop: this.#loop });
-      return (future as Future<T>).result();
-    }.bind(this),
-  ) as () => Coroutine<T>;
-
-  readonly #future: () => Coroutine<F> = coroutine(
-    function* (this: AsCompleted<T, F>): GeneratorCoroutine<F> {
-      return yield* this.#take();
-    }.bind(this),
-  ) as () => Coroutine<F>;
-
-  readonly #box: () => Coroutine<{ future: F }> = coroutine(
-    function* (
-      this: AsCompleted<T, F>,
-    ): GeneratorCoroutine<{ future: F }> {
-      return { future: yield* this.#take() };
-    }.bind(this),
-  ) as () => Coroutine<{ future: F }>;
 }
-
-const nothing = coroutine(function* (): GeneratorCoroutine<null> {
-  return null;
-});
 
 /**
  * Runs awaitables side by side and gives them in the order they end. CPython's `asyncio.as_completed`.

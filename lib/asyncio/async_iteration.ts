@@ -10,6 +10,7 @@ import {
   callNative,
   type Coroutine,
   coroutine,
+  FunctionCoroutine,
   type GeneratorCoroutine,
   isAwaitable,
   isPromise,
@@ -130,7 +131,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
    * @throws {RuntimeError} If somebody else waits for the next item.
    */
   more(): Coroutine<boolean> {
-    return more(this as AsyncItems<unknown>);
+    return new FunctionCoroutine<[], boolean>(this._more, [], this, "AsyncItems.more");
   }
 
   /**
@@ -141,7 +142,7 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
    * {@linkcode CancelScope} that is cancelled, the waits of an async generator that is told to return throw.
    */
   close(): Coroutine<void> {
-    return close(this as AsyncItems<unknown>);
+    return new FunctionCoroutine<[], void>(this._close, [], this, "AsyncItems.close");
   }
 
   /** Begins {@linkcode AsyncItems.close} without waiting, for `using`. Its error goes to the exception handler. */
@@ -153,11 +154,11 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
       else reportError(exception);
     };
     try {
-      const closing = this.#let();
+      const closing = this.#release();
       if (!isPromise(closing)) return;
-      loop?._adopted(false, 1);
+      loop?._countNative(false, 1);
       Promise.resolve(closing).catch(report).then(() => {
-        loop?._adopted(false, -1);
+        loop?._countNative(false, -1);
         loop?._wake();
       });
     } catch (error) {
@@ -217,24 +218,16 @@ export class AsyncItems<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   *_close(): GeneratorCoroutine<void> {
     if (this.#closed) return;
     yield* callNative(async () => {
-      await this.#let();
+      await this.#release();
     });
   }
 
-  #let(): unknown {
+  #release(): unknown {
     this.#closed = true;
     this.#item = undefined;
     return this.#source.close();
   }
 }
-
-const more = coroutine(function* more(items: AsyncItems<unknown>): GeneratorCoroutine<boolean> {
-  return yield* items._more();
-});
-
-const close = coroutine(function* close(items: AsyncItems<unknown>): GeneratorCoroutine<void> {
-  yield* items._close();
-});
 
 /** Closes after an error, which is the one that counts; what closing throws is reported. */
 const closeAfter = coroutine(function* closeAfter(items: AsyncItems<unknown>): GeneratorCoroutine<void> {

@@ -16,6 +16,7 @@ import {
   type GeneratorCoroutine,
 } from "./coroutine.ts";
 import { toDelay } from "./_delay.ts";
+import { requireFlag } from "./_require.ts";
 import { cancellationIn, RuntimeError, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
@@ -127,14 +128,12 @@ export class CancelScope {
   }
 
   set shield(value: boolean) {
-    if (typeof value !== "boolean") {
-      throw new TypeError(`Cannot use ${Deno.inspect(value, { depth: 0 })} as shield: pass true or false`);
-    }
+    requireFlag(value, "shield");
     if (value === this.#shield) return;
     this.#shield = value;
     if (this.#state !== "active") return;
     this.#region!.holds = value ? "all" : "nothing";
-    this.#strand!._task._changeSignal(this.#region!);
+    this.#strand!._task._signals?.change(this.#region!);
     if (!value) this.#strand!._task._cancelWait(this.#strand!);
   }
 
@@ -263,9 +262,7 @@ function scopedBy<T>(
     );
   }
   const { shield = false } = options;
-  if (typeof shield !== "boolean") {
-    throw new TypeError(`Cannot use ${Deno.inspect(shield, { depth: 0 })} as shield: pass true or false`);
-  }
+  requireFlag(shield, "shield");
   return scoped(deadlineFrom, body, shield, fails) as Coroutine<T>;
 }
 

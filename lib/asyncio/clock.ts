@@ -43,13 +43,7 @@ export class MonotonicClock implements Clock {
 
   wakeAt(deadline: number, wake: () => void): WakeUp {
     // Rounded up: a host timer that fires early costs a turn for nothing.
-    const timer = setTimeout(
-      wake,
-      Math.min(
-        Math.max(0, Math.ceil(deadline - performance.now())),
-        MAXIMUM_WAIT,
-      ),
-    );
+    const timer = setTimeout(wake, Math.min(Math.max(0, Math.ceil(deadline - performance.now())), MAXIMUM_WAIT));
     return { cancel: () => clearTimeout(timer) };
   }
 }

@@ -86,9 +86,7 @@ export class Context {
    */
   run<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R {
     if (this.#entered) {
-      throw new RuntimeError(
-        "Cannot run a function in a context that is entered already: run it in a copy()",
-      );
+      throw new RuntimeError("Cannot run a function in a context that is entered already: run it in a copy()");
     }
     const outer = currentFrame();
     const frame: Frame = {

@@ -9,7 +9,7 @@ import { currentFrame, currentNative, policy } from "./_current.ts";
 import { settled } from "./_native_await.ts";
 import { NativeCall } from "./_native_call.ts";
 import { RuntimeError } from "./exceptions.ts";
-import { Future, isfuture } from "./future.ts";
+import { Future } from "./future.ts";
 import { wrapFuture } from "./wrap_future.ts";
 
 /**
@@ -29,18 +29,15 @@ export interface Yieldable<T> {
 
 /**
  * What can be awaited: a coroutine, a future or task, a promise, the future of an executor's call, or a function of any
- * of these. The function is called
- * when the awaiting begins, so that its code runs in the task from the start; it gets the signal that aborts when the
- * task is cancelled.
+ * of these. The function is called when the awaiting begins, so that its code runs in the task from the start; it gets
+ * the signal that aborts when the task is cancelled.
  */
 export type Awaitable<T> =
   | Coroutine<T>
   | Future<T>
   | GeneratorCoroutine<T>
   | PromiseLike<T>
-  | ((
-    signal: AbortSignal,
-  ) => Coroutine<T> | Future<T> | GeneratorCoroutine<T> | PromiseLike<T>);
+  | ((signal: AbortSignal) => Coroutine<T> | Future<T> | GeneratorCoroutine<T> | PromiseLike<T>);
 
 /** The type that awaiting an `A` gives. */
 export type AwaitedOf<A> = A extends (signal: AbortSignal) => infer R ? AwaitedOf<R>
@@ -106,12 +103,7 @@ export class FunctionCoroutine<A extends unknown[], T> extends Coroutine<T> {
   override readonly name: string;
   #call: { fn: (...args: A) => unknown; self: unknown; args: A } | undefined;
 
-  constructor(
-    fn: (...args: A) => unknown,
-    args: A,
-    self?: unknown,
-    name: string = fn.name || "anonymous",
-  ) {
+  constructor(fn: (...args: A) => unknown, args: A, self?: unknown, name: string = fn.name || "anonymous") {
     super();
     this.name = name;
     this.#call = { fn, self, args };
@@ -120,11 +112,7 @@ export class FunctionCoroutine<A extends unknown[], T> extends Coroutine<T> {
 
   override [Symbol.iterator](): Iterator<Suspension, T, unknown> {
     const call = this.#call;
-    if (call === undefined) {
-      throw new RuntimeError(
-        `Cannot await ${this} a second time: call the function again for a new one`,
-      );
-    }
+    if (call === undefined) throw awaitedBefore(this);
     this.#call = undefined;
     watch?.unregister(this);
     if (isGeneratorFunction(call.fn)) {
@@ -178,9 +166,7 @@ export function iteratorOf(outcome: unknown): Iterator<unknown, unknown, unknown
   if (outcome instanceof CallFuture) return wrapFuture(outcome)[Symbol.iterator]();
   if (isPromise(outcome)) return null;
   if (typeof outcome === "function") return callNative(outcome as (signal: AbortSignal) => unknown);
-  throw new TypeError(
-    `Cannot await ${Deno.inspect(outcome, { depth: 0 })}: the function has to return an awaitable`,
-  );
+  throw new TypeError(`Cannot await ${Deno.inspect(outcome, { depth: 0 })}: the function has to return an awaitable`);
 }
 
 /**
@@ -203,10 +189,7 @@ export function* awaiting<T>(awaitable: Awaitable<T>): GeneratorCoroutine<T> {
  *
  * @internal
  */
-export function adopt<T>(
-  promise: PromiseLike<T>,
-  loop = policy.getEventLoop(),
-): Future<T> {
+export function adopt<T>(promise: PromiseLike<T>, loop = policy.getEventLoop()): Future<T> {
   if (promise instanceof CallFuture) return wrapFuture<T>(promise, { loop });
   const future = new Future<T>({ loop });
   const outside = currentFrame() === undefined;
@@ -214,9 +197,9 @@ export function adopt<T>(
   const settled = (): void => {
     if (!waiting) return;
     waiting = false;
-    loop._adopted(outside, -1);
+    loop._countNative(outside, -1);
   };
-  loop._adopted(outside, 1);
+  loop._countNative(outside, 1);
   future._whenDone(settled);
   const settle = (end: () => void): void => {
     settled();
@@ -234,14 +217,19 @@ export function adopt<T>(
 
 /** @internal */
 export function isYieldable(value: unknown): value is Yieldable<unknown> {
-  return value instanceof Future || value instanceof Coroutine ||
-    isGenerator(value);
+  return value instanceof Future || value instanceof Coroutine || isGenerator(value);
 }
 
 /** @internal */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value &&
-    typeof value.then === "function";
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** @internal */
+export function awaitedBefore(coroutine: Coroutine<unknown>): RuntimeError {
+  return new RuntimeError(
+    `Cannot await ${coroutine} a second time, or a closed one: call the function again for a new one`,
+  );
 }
 
 /** @internal */
@@ -259,13 +247,11 @@ const ASYNC_FUNCTION = Object.getPrototypeOf(async function () {}) as object;
 const coroutineFunctions = new WeakSet<(...args: never[]) => unknown>();
 
 function isGenerator(value: unknown): value is GeneratorCoroutine<unknown> {
-  return typeof value === "object" && value !== null &&
-    Object.prototype.isPrototypeOf.call(GENERATOR, value);
+  return typeof value === "object" && value !== null && Object.prototype.isPrototypeOf.call(GENERATOR, value);
 }
 
 function isGeneratorFunction(value: unknown): boolean {
-  return typeof value === "function" &&
-    Object.getPrototypeOf(value) === GENERATOR_FUNCTION;
+  return typeof value === "function" && Object.getPrototypeOf(value) === GENERATOR_FUNCTION;
 }
 
 /**
@@ -290,9 +276,7 @@ function isGeneratorFunction(value: unknown): boolean {
  * assertEquals(await later(42), 42);
  * ```
  */
-export function coroutine<A extends unknown[], R>(
-  fn: (...args: A) => R,
-): (...args: A) => Coroutine<AwaitedOf<R>> {
+export function coroutine<A extends unknown[], R>(fn: (...args: A) => R): (...args: A) => Coroutine<AwaitedOf<R>> {
   if (typeof fn !== "function") {
     throw new TypeError(
       `Cannot make a coroutine function of ${Deno.inspect(fn)}: pass a function* or an async function`,
@@ -313,9 +297,7 @@ export function coroutine<A extends unknown[], R>(
  *
  * @param value Anything.
  */
-export function iscoroutine(
-  value: unknown,
-): value is Coroutine<unknown> | GeneratorCoroutine<unknown> {
+export function iscoroutine(value: unknown): value is Coroutine<unknown> | GeneratorCoroutine<unknown> {
   return value instanceof Coroutine || isGenerator(value);
 }
 
@@ -338,8 +320,7 @@ export function iscoroutinefunction(value: unknown): boolean {
  * @internal
  */
 export function isAwaitable(value: unknown): value is Awaitable<unknown> {
-  return typeof value === "function" || isfuture(value) || isYieldable(value) ||
-    isPromise(value);
+  return typeof value === "function" || isYieldable(value) || isPromise(value);
 }
 
 /**

@@ -28,11 +28,7 @@ import { Task, type TaskConstructorOptions, type TaskOptions } from "./task.ts";
  * });
  * ```
  */
-export function eagerTaskFactory<T>(
-  loop: EventLoop,
-  coroutine: Awaitable<T>,
-  options: TaskOptions,
-): Task<T> {
+export function eagerTaskFactory<T>(loop: EventLoop, coroutine: Awaitable<T>, options: TaskOptions): Task<T> {
   return new Task<T>(coroutine, { eagerStart: true, ...options, loop });
 }
 
@@ -43,10 +39,7 @@ export function eagerTaskFactory<T>(
  * @returns The factory.
  */
 export function createEagerTaskFactory(
-  constructor: <T>(
-    coroutine: Awaitable<T>,
-    options: TaskConstructorOptions,
-  ) => Task<T>,
+  constructor: <T>(coroutine: Awaitable<T>, options: TaskConstructorOptions) => Task<T>,
 ): TaskFactory {
   return (loop, coroutine, options) => constructor(coroutine, { eagerStart: true, ...options, loop });
 }

@@ -43,22 +43,15 @@ export function ensureFuture<A extends Awaitable<unknown>>(
   return toFuture(awaitable, options.loop) as Future<AwaitedOf<A>>;
 }
 
-function toFuture(
-  awaitable: unknown,
-  loop: EventLoop | undefined,
-): Future<unknown> {
+function toFuture(awaitable: unknown, loop: EventLoop | undefined): Future<unknown> {
   if (isfuture(awaitable)) {
     if (loop !== undefined && awaitable._loop !== loop) {
-      throw new ValueError(
-        `Cannot use ${awaitable} on this loop: it is attached to a different one`,
-      );
+      throw new ValueError(`Cannot use ${awaitable} on this loop: it is attached to a different one`);
     }
     return awaitable;
   }
   if (iscoroutine(awaitable) || typeof awaitable === "function") {
-    return (loop ?? policy.getEventLoop()).createTask(
-      awaitable as Awaitable<unknown>,
-    );
+    return (loop ?? policy.getEventLoop()).createTask(awaitable as Awaitable<unknown>);
   }
   if (isPromise(awaitable)) return adopt(awaitable, loop);
   throw notAwaitable(awaitable);

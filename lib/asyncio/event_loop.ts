@@ -3,6 +3,7 @@
  * @module
  */
 
+import { Deque } from "../_deque.ts";
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
 import { CancelledError as CallCancelledError } from "../futures/errors.ts";
@@ -10,38 +11,23 @@ import type { Executor, SubmitOptions } from "../futures/executor.ts";
 import { observe, outcomeOf } from "../futures/future.ts";
 import { ThreadPoolExecutor } from "../futures/thread_pool_executor.ts";
 import { forgetCalls } from "./_call.ts";
-import { current, currentFrame, type Frame, frames, policy } from "./_current.ts";
+import { current, currentFrame, type Frame, frames } from "./_current.ts";
 import { afterHostTurn, afterMicrotasks } from "./_host.ts";
-import { ReadyQueue, type Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
+import { SignalHandlers } from "./_signal_handlers.ts";
+import { TaskList } from "./_task_list.ts";
+import { TimeSlice } from "./_time_slice.ts";
 import { TimerHeap } from "./_timer_heap.ts";
 import { forgetOrigin } from "./cancel_origin.ts";
 import { type Clock, MonotonicClock, type WakeUp } from "./clock.ts";
 import { Context, inheritedContext, travellingValues } from "./context.ts";
 import { type Awaitable, type AwaitedOf, closeCoroutine, iscoroutinefunction, watchCoroutines } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
-import { DeadlockError, endsLoop, RuntimeError, ValueError } from "./exceptions.ts";
+import { DeadlockError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future, isfuture, type Unretrieved } from "./future.ts";
 import { Handle, TimerHandle } from "./handle.ts";
 import { Task, type TaskOptions } from "./task.ts";
 import { wrapCall, wrapFuture } from "./wrap_future.ts";
-
-/**
- * How long callbacks run before the host is served, in milliseconds. A request to a server of the same program takes
- * about three turns of the host, so this is well below the 10 ms that it should be answered in, and a turn costs some
- * hundredths of it.
- */
-const SLICE = 2;
-
-/** The same where code of the loop is known to wait for the host: that goes on after one or two turns of it. */
-const SLICE_IN_FLIGHT = 1;
-
-/**
- * After how many callbacks the time is looked at, at the least and at the most: often enough for the slice, seldom enough
- * not to be felt. In between it goes by how long they take.
- */
-const STEPS_PER_LOOK = { least: 16, most: 256 };
-/** Between two looks, in milliseconds: seldom enough, and too seldom. */
-const LOOK = { after: 0.02, before: 0.1 };
 
 /**
  * After how many iterations at most a waiting timer is compared with the time; it is some microseconds late at most.
@@ -108,17 +94,10 @@ export interface ExceptionContext {
 }
 
 /** What {@linkcode EventLoop.setExceptionHandler} takes. */
-export type ExceptionHandler = (
-  loop: EventLoop,
-  context: ExceptionContext,
-) => unknown;
+export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
 
 /** What {@linkcode EventLoop.setTaskFactory} takes. */
-export type TaskFactory = <T>(
-  loop: EventLoop,
-  coroutine: Awaitable<T>,
-  options: TaskOptions,
-) => Task<T>;
+export type TaskFactory = <T>(loop: EventLoop, coroutine: Awaitable<T>, options: TaskOptions) => Task<T>;
 
 interface Run {
   readonly until: Future<unknown> | null;
@@ -173,6 +152,12 @@ export class EventLoop implements Disposable {
    */
   readonly _resources: Set<Disposable> = new Set();
   /**
+   * The tasks that are not done.
+   *
+   * @internal
+   */
+  readonly _tasks: TaskList = new TaskList();
+  /**
    * Native code that was let go on in this round and neither waits again nor has ended.
    *
    * @internal
@@ -185,17 +170,12 @@ export class EventLoop implements Disposable {
    */
   _round = 0;
   /**
-   * Calls of native code by tasks that have not ended.
+   * How much native code in the loop this waits for: calls of tasks and promises that futures stand for, until they end.
+   * For as long as such code waits for this loop in its turn, it is taken off.
    *
    * @internal
    */
-  _nativeCalls = 0;
-  /**
-   * Waits of such code for something that this loop drives.
-   *
-   * @internal
-   */
-  _parkedNatives = 0;
+  _nativesInside = 0;
   /**
    * Turns of the host that something waits for.
    *
@@ -204,16 +184,15 @@ export class EventLoop implements Disposable {
   _nativeTurns = 0;
 
   readonly #clock: Clock;
-  readonly #ready = new ReadyQueue();
+  readonly #ready = new Deque<Runnable>();
   readonly #timers = new TimerHeap();
   /** Handles of the current iteration that are still to run. */
   #todo = 0;
   #run: Run | null = null;
   /** Those outside of the loop who wait for one of its futures; it runs as long as there are any. */
   readonly #visitors = new Map<object, Visitor>();
-  #visitorsOutside = 0;
-  #adoptedInside = 0;
-  #adoptedOutside = 0;
+  /** As `_nativesInside`, of code outside of the loop. */
+  #nativesOutside = 0;
   /** Set when code outside of the loop was let go on, which may have more to wait for. */
   #visitorLeft = false;
   #stopping = false;
@@ -223,25 +202,19 @@ export class EventLoop implements Disposable {
   /** Whether it waits in the middle of an iteration for native code to go on. */
   #paused = false;
   #hops = 0;
-  /** How many callbacks are left to the next look at the time. */
-  #steps = 0;
-  #stepsPerLook = STEPS_PER_LOOK.least;
-  #looked = 0;
+  readonly #timeSlice = new TimeSlice();
   #iterations = 0;
   #now = 0;
-  #sliceEnd = 0;
   #wakeUp: WakeUp | null = null;
   #wakeUpAt = Infinity;
   /** Calls off what is to be looked at when all microtasks have run. */
   #forgetHost: (() => void) | null = null;
-  #firstTask: Task<unknown> | undefined;
-  #lastTask: Task<unknown> | undefined;
   readonly #taskOptions: { readonly loop: EventLoop };
   #taskFactory: TaskFactory | null = null;
   #exceptionHandler: ExceptionHandler | null = null;
   #executor: Executor | null = null;
   #executorShutDown = false;
-  readonly #signalHandlers = new Map<Deno.Signal, () => void>();
+  readonly #signalHandlers = new SignalHandlers();
   readonly #enter: (slice: () => void) => void;
 
   /**
@@ -294,9 +267,7 @@ export class EventLoop implements Disposable {
    * does.
    * @throws {DeadlockError} (as a rejection) On a virtual clock, if nothing is left that could end it.
    */
-  async runUntilComplete<A extends Awaitable<unknown>>(
-    awaitable: A,
-  ): Promise<AwaitedOf<A>> {
+  async runUntilComplete<A extends Awaitable<unknown>>(awaitable: A): Promise<AwaitedOf<A>> {
     try {
       this.#checkStart();
     } catch (error) {
@@ -306,9 +277,7 @@ export class EventLoop implements Disposable {
     const isNew = !isfuture(awaitable);
     const future = ensureFuture(awaitable, { loop: this });
     const stop = (): void => {
-      if (
-        !future.cancelled() && future._throws() && endsLoop(future.exception())
-      ) return;
+      if (!future.cancelled() && future._throws() && endsLoop(future.exception())) return;
       this.stop();
     };
     future.addDoneCallback(stop);
@@ -353,9 +322,7 @@ export class EventLoop implements Disposable {
    */
   close(): void {
     if (this.isRunning()) {
-      throw new RuntimeError(
-        "Cannot close a running event loop: stop it, and close it when its run has ended",
-      );
+      throw new RuntimeError("Cannot close a running event loop: stop it, and close it when its run has ended");
     }
     if (this.#closed) return;
     this.#closed = true;
@@ -365,9 +332,7 @@ export class EventLoop implements Disposable {
     this.#timers.clear();
     this.#todo = 0;
     for (const resource of [...this._resources]) resource[Symbol.dispose]();
-    for (const signal of [...this.#signalHandlers.keys()]) {
-      this.removeSignalHandler(signal);
-    }
+    this.#signalHandlers.clear();
     this.#executorShutDown = true;
     this.#executor?.shutdown({ wait: false });
     this.#executor = null;
@@ -403,17 +368,9 @@ export class EventLoop implements Disposable {
    * @throws {RuntimeError} If the loop is closed.
    * @throws {TypeError} If `callback` is no function.
    */
-  callSoon<A extends unknown[]>(
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): Handle {
+  callSoon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     if (typeof callback !== "function") throw notCallable(callback, "callSoon");
-    const handle = new Handle(
-      callback as (...args: never[]) => unknown,
-      args,
-      this,
-      inheritedContext(),
-    );
+    const handle = new Handle(callback as (...args: never[]) => unknown, args, this, inheritedContext());
     this._enqueue(handle);
     return handle;
   }
@@ -427,11 +384,7 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    */
-  callSoonWith<A extends unknown[]>(
-    options: ScheduleOptions,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): Handle {
+  callSoonWith<A extends unknown[]>(options: ScheduleOptions, callback: (...args: A) => unknown, ...args: A): Handle {
     const handle = this.callSoon(callback, ...args);
     if (options.context !== undefined) handle._context = options.context;
     return handle;
@@ -446,10 +399,7 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    */
-  callSoonThreadsafe<A extends unknown[]>(
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): Handle {
+  callSoonThreadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     return this.callSoon(callback, ...args);
   }
 
@@ -464,17 +414,8 @@ export class EventLoop implements Disposable {
    * @throws {TypeError} If `delay` is `null` or nothing that a delay can be, or `callback` no function.
    * @throws {ValueError} If `delay` is NaN.
    */
-  callLater<A extends unknown[]>(
-    delay: DurationLike,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): TimerHandle {
-    return this.#schedule(
-      this.time() + milliseconds(delay, "delay"),
-      callback,
-      args,
-      "callLater",
-    );
+  callLater<A extends unknown[]>(delay: DurationLike, callback: (...args: A) => unknown, ...args: A): TimerHandle {
+    return this.#schedule(this.time() + milliseconds(delay, "delay"), callback, args, "callLater");
   }
 
   /**
@@ -509,22 +450,11 @@ export class EventLoop implements Disposable {
    * @throws {TypeError} If `when` is no number, or `callback` no function.
    * @throws {ValueError} If `when` is NaN.
    */
-  callAt<A extends unknown[]>(
-    when: number,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): TimerHandle {
+  callAt<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle {
     if (typeof when !== "number") {
-      throw new TypeError(
-        `Cannot call at ${Deno.inspect(when)}: pass a time in milliseconds of loop.time()`,
-      );
+      throw new TypeError(`Cannot call at ${Deno.inspect(when)}: pass a time in milliseconds of loop.time()`);
     }
-    return this.#schedule(
-      toDelay(when, "when"),
-      callback,
-      args,
-      "callAt",
-    );
+    return this.#schedule(toDelay(when, "when"), callback, args, "callAt");
   }
 
   /**
@@ -571,9 +501,7 @@ export class EventLoop implements Disposable {
    */
   createTask<T>(coroutine: Awaitable<T>, options?: TaskOptions): Task<T> {
     if (isfuture(coroutine)) {
-      throw new TypeError(
-        `Cannot make a task of ${coroutine}: it runs already; await it, or use ensureFuture()`,
-      );
+      throw new TypeError(`Cannot make a task of ${coroutine}: it runs already; await it, or use ensureFuture()`);
     }
     if (this.#closed) {
       closeCoroutine(coroutine);
@@ -582,10 +510,7 @@ export class EventLoop implements Disposable {
     if (this.#taskFactory !== null) {
       return this.#taskFactory(this, coroutine, options ?? {});
     }
-    return new Task<T>(
-      coroutine,
-      options === undefined ? this.#taskOptions : { ...options, loop: this },
-    );
+    return new Task<T>(coroutine, options === undefined ? this.#taskOptions : { ...options, loop: this });
   }
 
   /**
@@ -596,9 +521,7 @@ export class EventLoop implements Disposable {
    */
   setTaskFactory(factory: TaskFactory | null): void {
     if (factory !== null && typeof factory !== "function") {
-      throw new TypeError(
-        `Cannot use ${Deno.inspect(factory)} as a task factory: pass a function or null`,
-      );
+      throw new TypeError(`Cannot use ${Deno.inspect(factory)} as a task factory: pass a function or null`);
     }
     this.#taskFactory = factory;
   }
@@ -723,12 +646,8 @@ export class EventLoop implements Disposable {
     this.#executor = null;
     const { promise: late, resolve } = Promise.withResolvers<"late">();
     const timer = limit === Infinity ? undefined : setTimeout(() => resolve("late"), limit);
-    if (
-      await Promise.race([executor.shutdown({ wait: true }), late]) === "late"
-    ) {
-      console.warn(
-        `The default executor did not finish its work within ${limit} ms`,
-      );
+    if (await Promise.race([executor.shutdown({ wait: true }), late]) === "late") {
+      console.warn(`The default executor did not finish its work within ${limit} ms`);
       await executor.shutdown({ wait: false });
     }
     clearTimeout(timer);
@@ -744,9 +663,7 @@ export class EventLoop implements Disposable {
    */
   setExceptionHandler(handler: ExceptionHandler | null): void {
     if (handler !== null && typeof handler !== "function") {
-      throw new TypeError(
-        `Cannot use ${Deno.inspect(handler)} as an exception handler: pass a function or null`,
-      );
+      throw new TypeError(`Cannot use ${Deno.inspect(handler)} as an exception handler: pass a function or null`);
     }
     this.#exceptionHandler = handler;
   }
@@ -832,11 +749,7 @@ export class EventLoop implements Disposable {
    * assertEquals(what, "asked to stop");
    * ```
    */
-  addSignalHandler<A extends unknown[]>(
-    signal: Deno.Signal,
-    callback: (...args: A) => unknown,
-    ...args: A
-  ): void {
+  addSignalHandler<A extends unknown[]>(signal: Deno.Signal, callback: (...args: A) => unknown, ...args: A): void {
     if (typeof callback !== "function") {
       throw notCallable(callback, "addSignalHandler");
     }
@@ -847,16 +760,9 @@ export class EventLoop implements Disposable {
     }
     if (this.#closed) throw closedError();
     const context = inheritedContext() ?? new Context();
-    const listener = (): void => {
+    this.#signalHandlers.set(signal, () => {
       this.callSoonWith({ context }, callback, ...args);
-    };
-    try {
-      Deno.addSignalListener(signal, listener);
-    } catch (cause) {
-      throw unhandleable(signal, cause);
-    }
-    this.removeSignalHandler(signal);
-    this.#signalHandlers.set(signal, listener);
+    });
   }
 
   /**
@@ -875,9 +781,6 @@ export class EventLoop implements Disposable {
    * @returns Whether there was one.
    */
   removeSignalHandler(signal: Deno.Signal): boolean {
-    const listener = this.#signalHandlers.get(signal);
-    if (listener === undefined) return false;
-    Deno.removeSignalListener(signal, listener);
     return this.#signalHandlers.delete(signal);
   }
 
@@ -935,7 +838,7 @@ export class EventLoop implements Disposable {
     }
     const outside = currentFrame() === undefined;
     this.#visitors.set(key, { reject, outside });
-    if (outside) this.#visitorsOutside++;
+    this._countNative(outside, -1);
     this._wake();
   }
 
@@ -944,7 +847,7 @@ export class EventLoop implements Disposable {
     const visitor = this.#visitors.get(key);
     if (visitor === undefined) return;
     this.#visitors.delete(key);
-    if (visitor.outside) this.#visitorsOutside--;
+    this._countNative(visitor.outside, 1);
     this.#visitorLeft = true;
     // The code that waited runs before the loop goes on.
     this._released++;
@@ -960,44 +863,13 @@ export class EventLoop implements Disposable {
   }
 
   /**
-   * Counts promises that a future stands for and that have not settled.
+   * Counts native code that this waits for, or which waits for this; see `_nativesInside`.
    *
    * @internal
    */
-  _adopted(outside: boolean, change: number): void {
-    if (outside) this.#adoptedOutside += change;
-    else this.#adoptedInside += change;
-  }
-
-  /** @internal */
-  _register(task: Task<unknown>): void {
-    if (this.#lastTask === undefined) this.#firstTask = task;
-    else {
-      task._previous = this.#lastTask;
-      this.#lastTask._next = task;
-    }
-    this.#lastTask = task;
-  }
-
-  /** @internal */
-  _unregister(task: Task<unknown>): void {
-    const { _previous: previous, _next: next } = task;
-    if (previous !== undefined) previous._next = next;
-    else if (this.#firstTask === task) this.#firstTask = next;
-    if (next !== undefined) next._previous = previous;
-    else if (this.#lastTask === task) this.#lastTask = previous;
-    task._previous = task._next = undefined;
-  }
-
-  /**
-   * The tasks that are not done, in the order they were made.
-   *
-   * @internal
-   */
-  *_tasks(): Generator<Task<unknown>, void, unknown> {
-    for (let task = this.#firstTask; task !== undefined; task = task._next) {
-      yield task;
-    }
+  _countNative(outside: boolean, change: number): void {
+    if (outside) this.#nativesOutside += change;
+    else this._nativesInside += change;
   }
 
   /** @internal */
@@ -1028,9 +900,7 @@ export class EventLoop implements Disposable {
   #checkStart(): void {
     if (this.#closed) throw closedError();
     if (this.#run !== null) {
-      throw new RuntimeError(
-        "This event loop is already running: await what you want to run, or createTask() it",
-      );
+      throw new RuntimeError("This event loop is already running: await what you want to run, or createTask() it");
     }
     const loop = currentFrame()?._loop;
     if (loop?.isRunning()) {
@@ -1068,23 +938,25 @@ export class EventLoop implements Disposable {
 
   readonly #turnAfterHost = (): void => {
     this.#now = this.#clock.time();
-    this.#looked = performance.now();
-    this.#sliceEnd = this.#looked + (this.#inFlight() > 0 ? SLICE_IN_FLIGHT : SLICE);
-    this.#steps = this.#stepsPerLook;
+    this.#timeSlice.begin(this.#inFlight() > 0);
     this.#turn();
   };
 
   /** Iterations until the loop has to wait, for the host, for native code or for a time. */
   readonly #slice = (): void => {
     const ready = this.#ready;
+    const timeSlice = this.#timeSlice;
     const debug = this.debug;
     try {
       for (;;) {
         if (this.#todo === 0 && !this.#beginIteration()) return;
         while (this.#todo > 0) {
-          if (--this.#steps < 0 && this.#sliceIsOver()) return;
+          if (timeSlice.isOver()) {
+            afterHostTurn(this.#turnAfterHost);
+            return;
+          }
           this.#todo--;
-          const item = ready.shift();
+          const item = ready.take()!;
           if (debug) this.#runTimed(item);
           else item._run();
           if (this._released > 0) {
@@ -1133,19 +1005,13 @@ export class EventLoop implements Disposable {
   #beginIteration(): boolean {
     forgetOrigin();
     forgetCalls();
-    if (
-      !this.isRunning() ||
-      (this.#ready.length === 0 && !this.#stopping && !this.#passTime())
-    ) {
+    if (!this.isRunning() || (this.#ready.length === 0 && !this.#stopping && !this.#passTime())) {
       this.#fallAsleep();
       return false;
     }
     const timers = this.#timers;
     if (timers.length > 0) {
-      if (
-        timers.next() > this.#now &&
-        (this.#clock.virtual || ++this.#iterations >= ITERATIONS_PER_LOOK)
-      ) {
+      if (timers.next() > this.#now && (this.#clock.virtual || ++this.#iterations >= ITERATIONS_PER_LOOK)) {
         this.#iterations = 0;
         this.#now = this.#clock.time();
       }
@@ -1187,11 +1053,7 @@ export class EventLoop implements Disposable {
 
   /** Native code that this loop waits for and that does not wait for this loop. */
   #inFlight(): number {
-    const visitorsInside = this.#visitors.size - this.#visitorsOutside;
-    const inside = this._nativeCalls + this.#adoptedInside -
-      this._parkedNatives - visitorsInside;
-    const outside = this.#adoptedOutside - this.#visitorsOutside;
-    return Math.max(0, inside) + Math.max(0, outside) + this._nativeTurns;
+    return Math.max(0, this._nativesInside) + Math.max(0, this.#nativesOutside) + this._nativeTurns;
   }
 
   /** Lets all microtasks run before time jumps or the loop is found to be stuck. */
@@ -1200,32 +1062,26 @@ export class EventLoop implements Disposable {
     this.#forgetHost = afterMicrotasks(() => {
       this.#forgetHost = null;
       if (this.#busy || !this.isRunning()) return;
-      if (
-        !stuck || this.#inFlight() > 0 || this.#ready.length > 0 ||
-        this.#timers.next() < Infinity
-      ) this._wake();
+      if (!stuck || this.#inFlight() > 0 || this.#ready.length > 0 || this.#timers.next() < Infinity) this._wake();
       else this.#reportDeadlock();
     });
   }
 
   #reportDeadlock(): void {
-    const blocked = [...this._tasks()].map((task) => ({
+    const blocked = [...this._tasks].map((task) => ({
       name: task.getName(),
       waitsFor: task._waitsFor(),
     }));
     const error = (what: string): DeadlockError =>
-      new DeadlockError(
-        `Cannot go on with ${what} as nothing is left to run and no timer is set`,
-        blocked,
-      );
+      new DeadlockError(`Cannot go on with ${what} as nothing is left to run and no timer is set`, blocked);
     if (this.#run !== null && this.#run.until !== null) {
       this.#end({ error: error(String(this.#run.until)) });
     }
-    for (const visitor of this.#visitors.values()) {
-      visitor.reject(error("what is awaited"));
+    for (const { reject, outside } of this.#visitors.values()) {
+      reject(error("what is awaited"));
+      this._countNative(outside, 1);
     }
     this.#visitors.clear();
-    this.#visitorsOutside = 0;
   }
 
   #fallAsleep(): void {
@@ -1235,18 +1091,6 @@ export class EventLoop implements Disposable {
     this.#wakeUp = null;
     this.#forgetHost?.();
     this.#forgetHost = null;
-  }
-
-  #sliceIsOver(): boolean {
-    const now = performance.now();
-    const took = now - this.#looked;
-    if (took < LOOK.after) this.#stepsPerLook = Math.min(this.#stepsPerLook * 2, STEPS_PER_LOOK.most);
-    else if (took > LOOK.before) this.#stepsPerLook = Math.max(this.#stepsPerLook >> 1, STEPS_PER_LOOK.least);
-    this.#looked = now;
-    this.#steps = this.#stepsPerLook;
-    if (now < this.#sliceEnd) return false;
-    afterHostTurn(this.#turnAfterHost);
-    return true;
   }
 
   #runTimed(item: Runnable): void {
@@ -1267,13 +1111,7 @@ export class EventLoop implements Disposable {
   ): TimerHandle {
     if (typeof callback !== "function") throw notCallable(callback, method);
     if (this.#closed) throw closedError();
-    const handle = new TimerHandle(
-      when,
-      callback as (...args: never[]) => unknown,
-      args,
-      this,
-      inheritedContext(),
-    );
+    const handle = new TimerHandle(when, callback as (...args: never[]) => unknown, args, this, inheritedContext());
     this.#timers.push(handle);
     if (!this.#busy) this._wake();
     return handle;
@@ -1282,9 +1120,7 @@ export class EventLoop implements Disposable {
 
 function milliseconds(delay: DurationLike, what: string): number {
   if (delay === null || delay === undefined) {
-    throw new TypeError(
-      `Cannot use ${delay} as ${what}: pass milliseconds, or a duration such as { seconds: 1 }`,
-    );
+    throw new TypeError(`Cannot use ${delay} as ${what}: pass milliseconds, or a duration such as { seconds: 1 }`);
   }
   return toDelay(delay, what);
 }
@@ -1293,80 +1129,6 @@ function closedError(): RuntimeError {
   return new RuntimeError("Event loop is closed: make a new one");
 }
 
-/** What there is to say of a signal that the host did not take. */
-function unhandleable(signal: unknown, cause: unknown): Error {
-  const what = Deno.inspect(signal);
-  if (typeof signal !== "string") {
-    return new TypeError(`Cannot handle signal ${what}: pass its name, such as "SIGTERM"`, { cause });
-  }
-  return cause instanceof TypeError && cause.message.startsWith("Invalid signal")
-    ? new ValueError(`Cannot handle signal ${what} as there is none of that name on ${Deno.build.os}`, { cause })
-    : new RuntimeError(`Cannot handle signal ${what} as it cannot be caught: handle SIGTERM or SIGINT`, { cause });
-}
-
 function notCallable(value: unknown, method: string): TypeError {
-  return new TypeError(
-    `Cannot schedule ${Deno.inspect(value, { depth: 0 })} with ${method}(): pass a function`,
-  );
+  return new TypeError(`Cannot schedule ${Deno.inspect(value, { depth: 0 })} with ${method}(): pass a function`);
 }
-
-let setLoop: EventLoop | null = null;
-let defaultLoop: EventLoop | null = null;
-
-/**
- * The loop of the running code; outside of loops the one that was set, or a default one that is made when it is first
- * needed.
- *
- * CPython 3.14 throws where no loop runs and none is set. Here that is what makes a top-level `await sleep(10)` work.
- */
-export function getEventLoop(): EventLoop {
-  const running = currentFrame()?._loop;
-  // The frame outlives its loop in callbacks that native code has left behind.
-  const loop = running?.isClosed() === false ? running : setLoop;
-  if (loop) return loop;
-  if (defaultLoop === null || defaultLoop.isClosed()) {
-    defaultLoop = new EventLoop();
-  }
-  return defaultLoop;
-}
-
-/**
- * Sets the loop of code outside of loops.
- *
- * @param loop The loop; `null` for the default one.
- * @throws {TypeError} If it is neither a loop nor `null`.
- */
-export function setEventLoop(loop: EventLoop | null): void {
-  if (loop !== null && !(loop instanceof EventLoop)) {
-    throw new TypeError(
-      `Cannot set ${Deno.inspect(loop, { depth: 0 })} as the event loop: pass an EventLoop or null`,
-    );
-  }
-  setLoop = loop;
-}
-
-/**
- * A new loop.
- *
- * @param options The clock and the debug mode.
- */
-export function newEventLoop(options?: EventLoopOptions): EventLoop {
-  return new EventLoop(options);
-}
-
-/**
- * The loop that runs the code that calls this.
- *
- * @throws {RuntimeError} If no loop does.
- */
-export function getRunningLoop(): EventLoop {
-  const loop = currentFrame()?._loop;
-  if (!loop?.isRunning()) {
-    throw new RuntimeError(
-      "No running event loop: call this in a task or in a callback of a loop",
-    );
-  }
-  return loop;
-}
-
-policy.getEventLoop = getEventLoop;

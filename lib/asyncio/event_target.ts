@@ -5,9 +5,10 @@
 
 import { Deque } from "../_deque.ts";
 import { positiveInteger } from "../_positive_integer.ts";
+import { wake } from "./_waiter.ts";
 import { AsyncItems, type ItemSource } from "./async_iteration.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { RuntimeError, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 
@@ -207,18 +208,13 @@ class EventBuffer implements ItemSource<Event> {
         ),
       });
     }
-    this.#wake();
+    wake(this.#waiter);
   };
 
   #finish(end: { readonly error?: unknown }): void {
     this.#end ??= end;
     for (const stop of this.#stops.splice(0)) stop();
-    this.#wake();
-  }
-
-  #wake(): void {
-    const waiter = this.#waiter;
-    if (waiter !== undefined && !waiter.done() && !waiter._loop.isClosed()) waiter.setResult();
+    wake(this.#waiter);
   }
 }
 

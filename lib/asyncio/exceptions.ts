@@ -38,10 +38,7 @@ export class CancelledError extends Error {
    * @param options The `cause` and the origin.
    */
   constructor(reason?: unknown, options?: CancelledErrorOptions) {
-    super(
-      reason === undefined || reason === null ? "" : String(reason),
-      options,
-    );
+    super(reason === undefined || reason === null ? "" : String(reason), options);
     this.name = "CancelledError";
     this.reason = reason ?? undefined;
     this.origin = options?.origin;
@@ -189,16 +186,10 @@ export class ExceptionGroup extends AggregateError {
    * @param options The `cause`.
    * @throws {ValueError} If there is no error in it.
    */
-  constructor(
-    message: string,
-    errors: Iterable<unknown>,
-    options?: ErrorOptions,
-  ) {
+  constructor(message: string, errors: Iterable<unknown>, options?: ErrorOptions) {
     const list = [...errors];
     if (list.length === 0) {
-      throw new ValueError(
-        "Cannot make an ExceptionGroup of no errors: pass at least one",
-      );
+      throw new ValueError("Cannot make an ExceptionGroup of no errors: pass at least one");
     }
     const count = list.length === 1 ? "1 sub-exception" : `${list.length} sub-exceptions`;
     super(list, `${message} (${count})`, options);
@@ -282,11 +273,7 @@ export class DeadlockError extends Error {
    * @param blocked The tasks that are not done.
    */
   constructor(message: string, blocked: readonly BlockedTask[]) {
-    super(
-      message +
-        blocked.map((task) => `\n  ${task.name} waits for ${task.waitsFor}`)
-          .join(""),
-    );
+    super(message + blocked.map((task) => `\n  ${task.name} waits for ${task.waitsFor}`).join(""));
     this.name = "DeadlockError";
     this.blocked = blocked;
   }

@@ -12,7 +12,7 @@ import type { Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, cancelledError, InvalidStateError } from "./exceptions.ts";
 import { callerStack, describeFunction, Handle } from "./handle.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import type { Task } from "./task.ts";
 
 /** The states of a {@linkcode Future}, as `toString()` shows them. */
@@ -251,10 +251,7 @@ export class Future<T> implements PromiseLike<T> {
    */
   setException(exception: unknown): void {
     this._requirePending("set an exception of");
-    if (
-      typeof exception === "function" &&
-      (exception === Error || exception.prototype instanceof Error)
-    ) {
+    if (typeof exception === "function" && (exception === Error || exception.prototype instanceof Error)) {
       exception = Reflect.construct(exception, []);
     }
     const failure: Failure = { exception, unretrieved: null };
@@ -276,14 +273,9 @@ export class Future<T> implements PromiseLike<T> {
    * @param callback What to call.
    * @param options The context.
    */
-  addDoneCallback(
-    callback: (future: this) => unknown,
-    options?: DoneCallbackOptions,
-  ): void {
+  addDoneCallback(callback: (future: this) => unknown, options?: DoneCallbackOptions): void {
     if (typeof callback !== "function") {
-      throw new TypeError(
-        `Cannot add ${Deno.inspect(callback)} as a done callback: pass a function`,
-      );
+      throw new TypeError(`Cannot add ${Deno.inspect(callback)} as a done callback: pass a function`);
     }
     this._whenDone(callback, options?.context ?? inheritedContext());
   }
@@ -315,9 +307,7 @@ export class Future<T> implements PromiseLike<T> {
     // Not by `result()`: V8 never compiles what always throws, unless it becomes a part of what calls it.
     if (this.#state !== PENDING) throw this._takeError();
     if (sent !== undefined || this._blocking) {
-      throw new InvalidStateError(
-        `Cannot go on as ${this} is still pending: wait for it with yield* or await`,
-      );
+      throw new InvalidStateError(`Cannot go on as ${this} is still pending: wait for it with yield* or await`);
     }
     this._blocking = true;
     return { done: false, value: this as Future<unknown> };
@@ -365,9 +355,7 @@ export class Future<T> implements PromiseLike<T> {
    * @internal
    */
   _describe(): string[] {
-    const parts: string[] = [
-      ["pending", "cancelled", "finished", "finished"][this.#state]!,
-    ];
+    const parts: string[] = [["pending", "cancelled", "finished", "finished"][this.#state]!];
     if (this.#state === FINISHED) {
       parts.push(`result=${Deno.inspect(this.#content, { depth: 1 })}`);
     }
@@ -385,9 +373,7 @@ export class Future<T> implements PromiseLike<T> {
   /** @internal */
   _requirePending(action: string): void {
     if (this.#state !== PENDING) {
-      throw new InvalidStateError(
-        `Cannot ${action} ${this} as it is done: check done() first`,
-      );
+      throw new InvalidStateError(`Cannot ${action} ${this} as it is done: check done() first`);
     }
   }
 

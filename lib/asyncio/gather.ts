@@ -9,7 +9,7 @@ import { ensureFuture } from "./ensure_future.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { Future, isfuture } from "./future.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import { requireList } from "./_require.ts";
 
 /** Options of {@linkcode gather}. */
@@ -84,9 +84,7 @@ class GatheringFuture extends Future<unknown[]> {
       for (const each of children) each._markRetrieved();
       // The message is the one of the last argument, as in CPython.
       const last = children.at(-1)!;
-      this.setException(
-        last.cancelled() ? last._takeError() : last._cancelledError(),
-      );
+      this.setException(last.cancelled() ? last._takeError() : last._cancelledError());
     } else {
       this.setResult(
         children.map((each) =>
@@ -193,14 +191,8 @@ export function gather<T>(
  * @param options Whether exceptions are results, and the limit.
  * @returns The future of the results.
  */
-export function gather(
-  awaitables: Iterable<Awaitable<unknown>>,
-  options?: GatherOptions,
-): Future<unknown[]>;
-export function gather(
-  awaitables: Iterable<Awaitable<unknown>>,
-  options: GatherOptions = {},
-): Future<unknown> {
+export function gather(awaitables: Iterable<Awaitable<unknown>>, options?: GatherOptions): Future<unknown[]>;
+export function gather(awaitables: Iterable<Awaitable<unknown>>, options: GatherOptions = {}): Future<unknown> {
   requireList(awaitables, "gather");
   const { returnExceptions = false, limit } = options;
   const list = limit === undefined ? [...awaitables] : limited(awaitables, limit);

@@ -95,15 +95,9 @@ export class Handle {
     try {
       const args = this.#args;
       if (args.length === 0) (this.#callback as () => unknown)();
-      else {(this.#callback as (...args: readonly unknown[]) => unknown)(
-          ...args,
-        );}
+      else (this.#callback as (...args: readonly unknown[]) => unknown)(...args);
     } catch (error) {
-      this._loop._callbackFailed(
-        error,
-        this,
-        `Exception in callback ${describeFunction(this.#callback)}`,
-      );
+      this._loop._callbackFailed(error, this, `Exception in callback ${describeFunction(this.#callback)}`);
     }
   }
 }

@@ -5,16 +5,16 @@
 
 import { Deque } from "../_deque.ts";
 import { positiveInteger } from "../_positive_integer.ts";
-import { patiently } from "./_cancellation.ts";
+import { untilDone, wake } from "./_waiter.ts";
 import {
   type Awaitable,
   type AwaitedOf,
   awaiting,
   type Coroutine,
-  coroutine,
+  FunctionCoroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { cancellationIn, CancelledError, endsLoop, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { Lock } from "./lock.ts";
@@ -85,7 +85,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
    * @throws {unknown} (when awaited) What a call or the iterable has thrown, once, after the results that were there.
    */
   next(): Coroutine<IteratorResult<R, undefined>> {
-    return this.#next();
+    return new FunctionCoroutine<[], IteratorResult<R, undefined>>(this.#next, [], this, "Mapping.next");
   }
 
   /**
@@ -95,7 +95,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
    * @throws {unknown} (when awaited) What a call or the iterable has thrown.
    */
   toArray(): Coroutine<R[]> {
-    return this.#toArray();
+    return new FunctionCoroutine<[], R[]>(this.#toArray, [], this, "Mapping.toArray");
   }
 
   /**
@@ -104,7 +104,7 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
    * @returns A coroutine. A second call does nothing.
    */
   close(): Coroutine<void> {
-    return this.#close();
+    return new FunctionCoroutine<[], void>(this.#stop, [], this, "Mapping.close");
   }
 
   /** The results, for native code. Leaving the loop closes the map. */
@@ -135,41 +135,31 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
     return this.toString();
   }
 
-  readonly #next: () => Coroutine<IteratorResult<R, undefined>> = coroutine(
-    function* (this: Mapping<R>): GeneratorCoroutine<IteratorResult<R, undefined>> {
-      try {
-        using _turn = yield* this.#turn.acquire();
-        this.#start();
-        for (;;) {
-          const outcome = this.#take();
-          if (outcome !== null) return { done: false, value: outcome.value };
-          if (this.#driver === null || this.#driver.done()) return this.#end();
-          this.#news = this.#driver._loop.createFuture<void>();
-          yield* this.#news;
-        }
-      } catch (error) {
-        if (error instanceof CancelledError && !this.#closed) yield* this.#stop();
-        throw error;
-      }
-    }.bind(this),
-  ) as () => Coroutine<IteratorResult<R, undefined>>;
-
-  readonly #toArray: () => Coroutine<R[]> = coroutine(
-    function* (this: Mapping<R>): GeneratorCoroutine<R[]> {
-      const results: R[] = [];
+  *#next(): GeneratorCoroutine<IteratorResult<R, undefined>> {
+    try {
+      using _turn = yield* this.#turn.acquire();
+      this.#start();
       for (;;) {
-        const step = yield* this.next();
-        if (step.done) return results;
-        results.push(step.value);
+        const outcome = this.#take();
+        if (outcome !== null) return { done: false, value: outcome.value };
+        if (this.#driver === null || this.#driver.done()) return this.#end();
+        this.#news = this.#driver._loop.createFuture<void>();
+        yield* this.#news;
       }
-    }.bind(this),
-  ) as () => Coroutine<R[]>;
+    } catch (error) {
+      if (error instanceof CancelledError && !this.#closed) yield* this.#stop();
+      throw error;
+    }
+  }
 
-  readonly #close: () => Coroutine<void> = coroutine(
-    function* (this: Mapping<R>): GeneratorCoroutine<void> {
-      yield* this.#stop();
-    }.bind(this),
-  ) as () => Coroutine<void>;
+  *#toArray(): GeneratorCoroutine<R[]> {
+    const results: R[] = [];
+    for (;;) {
+      const step = yield* this.next();
+      if (step.done) return results;
+      results.push(step.value);
+    }
+  }
 
   #start(): void {
     if (this.#driver !== null || this.#closed) return;
@@ -259,16 +249,11 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
     driver.cancel();
     let cancelled: { error: CancelledError } | null = null;
     while (!driver.done()) {
-      const ended = driver._loop.createFuture<void>();
-      const tell = (): void => wake(ended);
-      driver.addDoneCallback(tell);
       try {
-        yield* patiently(ended);
+        yield* untilDone(driver);
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         cancelled = { error };
-      } finally {
-        driver.removeDoneCallback(tell);
       }
     }
     driver._markRetrieved();
@@ -277,15 +262,8 @@ export class Mapping<R> implements AsyncIterable<R>, AsyncDisposable {
 }
 
 /** A call for one item. The signal is there only for those who take it, as it is not for nothing. */
-function bind<R>(
-  call: (item: unknown, signal: AbortSignal) => R,
-  item: unknown,
-): (signal: AbortSignal) => R {
+function bind<R>(call: (item: unknown, signal: AbortSignal) => R, item: unknown): (signal: AbortSignal) => R {
   return call.length > 1 ? (signal) => call(item, signal) : () => (call as (item: unknown) => R)(item);
-}
-
-function wake(waiter: Future<void> | null): void {
-  if (waiter?.done() === false) waiter.setResult();
 }
 
 /** The iterator of a sync or async iterable. */

@@ -40,6 +40,7 @@ export {
   type Suspension,
   type Yieldable,
 } from "./coroutine.ts";
+export * from "./current_loop.ts";
 export * from "./eager.ts";
 export * from "./ensure_future.ts";
 export * from "./event.ts";
@@ -84,5 +85,5 @@ export * from "./tasks.ts";
 export * from "./threads.ts";
 export { Timeout, timeout, timeoutAt, type TimeoutBody } from "./timeouts.ts";
 export * from "./wait.ts";
-export { waitFor } from "./wait_for.ts";
+export * from "./wait_for.ts";
 export * from "./wrap_future.ts";

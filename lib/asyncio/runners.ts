@@ -3,15 +3,15 @@
  * @module
  */
 
+import { currentFrame } from "./_current.ts";
 import { cancelFor, CancelOrigin } from "./cancel_origin.ts";
 import { Context } from "./context.ts";
-import { type Awaitable, type AwaitedOf, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
-import { EventLoop, setEventLoop } from "./event_loop.ts";
+import { type Awaitable, type AwaitedOf, awaiting, closeCoroutine, isAwaitable, notAwaitable } from "./coroutine.ts";
+import { setEventLoop } from "./current_loop.ts";
+import { EventLoop } from "./event_loop.ts";
 import { cancellationIn, KeyboardInterrupt, RuntimeError } from "./exceptions.ts";
 import { isfuture } from "./future.ts";
 import { gather } from "./gather.ts";
-import { currentFrame } from "./_current.ts";
-import { awaiting } from "./coroutine.ts";
 
 /** How long the work of the default executor is waited for at the end of a run, in milliseconds. CPython's limit. */
 const EXECUTOR_SHUTDOWN_LIMIT = 300_000;
@@ -97,10 +97,7 @@ export class Runner implements AsyncDisposable {
    * @throws {RuntimeError} (as a rejection) In code that a loop runs.
    * @throws {KeyboardInterrupt} (as a rejection) If Ctrl-C has ended it.
    */
-  async run<A extends Awaitable<unknown>>(
-    main: A,
-    options: RunnerRunOptions = {},
-  ): Promise<AwaitedOf<A>> {
+  async run<A extends Awaitable<unknown>>(main: A, options: RunnerRunOptions = {}): Promise<AwaitedOf<A>> {
     if (!isAwaitable(main)) throw notAwaitable(main);
     if (currentFrame()?._loop?.isRunning()) {
       closeCoroutine(main);
@@ -158,7 +155,7 @@ export class Runner implements AsyncDisposable {
 }
 
 async function cancelAllTasks(loop: EventLoop): Promise<void> {
-  const tasks = [...loop._tasks()];
+  const tasks = [...loop._tasks];
   if (tasks.length === 0) return;
   const origin = new CancelOrigin("shutdown");
   for (const task of tasks) cancelFor(origin, task);
@@ -197,10 +194,7 @@ async function cancelAllTasks(loop: EventLoop): Promise<void> {
  * assertEquals(await run(main), "done");
  * ```
  */
-export async function run<A extends Awaitable<unknown>>(
-  main: A,
-  options: RunOptions = {},
-): Promise<AwaitedOf<A>> {
+export async function run<A extends Awaitable<unknown>>(main: A, options: RunOptions = {}): Promise<AwaitedOf<A>> {
   await using runner = new Runner(options);
   return await runner.run(main, { signal: options.signal });
 }

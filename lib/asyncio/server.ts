@@ -8,9 +8,16 @@ import { patiently } from "./_cancellation.ts";
 import { Connection } from "./_connection.ts";
 import { enterLoopback, listenOnLoopback } from "./_loopback.ts";
 import { closeQuietly, SocketEndpoint } from "./_socket.ts";
+import { wake } from "./_waiter.ts";
 import { type Context, copyContext } from "./context.ts";
-import { callNative, type Coroutine, coroutine, isPromise, isYieldable } from "./coroutine.ts";
-import type { GeneratorCoroutine } from "./coroutine.ts";
+import {
+  callNative,
+  type Coroutine,
+  FunctionCoroutine,
+  type GeneratorCoroutine,
+  isPromise,
+  isYieldable,
+} from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { cancellationIn, endsLoop, RuntimeError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
@@ -92,7 +99,7 @@ export class Server implements AsyncDisposable {
     loop._resources.delete(this);
     for (const listener of listeners) listener.close();
     if (loop.isClosed()) return;
-    loop._adopted(false, this.#accepting);
+    loop._countNative(false, this.#accepting);
     this.#forever?.cancel();
     this.#wakeUp();
   }
@@ -114,7 +121,7 @@ export class Server implements AsyncDisposable {
    * @throws {RuntimeError} (when awaited) If it is closed.
    */
   startServing(): Coroutine<void> {
-    return startServing(this);
+    return new FunctionCoroutine<[], void>(this.#startServing, [], this, "Server.startServing");
   }
 
   /**
@@ -126,7 +133,7 @@ export class Server implements AsyncDisposable {
    * @throws {RuntimeError} (when awaited) If it is closed already, or another task does the same.
    */
   serveForever(): Coroutine<never> {
-    return serveForever(this);
+    return new FunctionCoroutine<[], never>(this.#serveForever, [], this, "Server.serveForever");
   }
 
   /**
@@ -135,7 +142,7 @@ export class Server implements AsyncDisposable {
    * @returns A coroutine.
    */
   waitClosed(): Coroutine<void> {
-    return waitClosed(this);
+    return new FunctionCoroutine<[], void>(this._waitClosed, [], this, "Server.waitClosed");
   }
 
   /**
@@ -173,8 +180,12 @@ export class Server implements AsyncDisposable {
     for (const listener of this.#parts.listeners) this.#listen(listener);
   }
 
-  /** @internal */
-  *_serveForever(): GeneratorCoroutine<never> {
+  *#startServing(): GeneratorCoroutine<void> {
+    this._serve();
+    yield* sleep(0);
+  }
+
+  *#serveForever(): GeneratorCoroutine<never> {
     if (this.#forever !== null) {
       throw new RuntimeError(`Cannot serve for ever with ${this} a second time: another task does already`);
     }
@@ -224,7 +235,7 @@ export class Server implements AsyncDisposable {
       unlisten();
       this.#accepting--;
       if (this.#state === "closed") {
-        loop._adopted(false, -1);
+        loop._countNative(false, -1);
         loop._wake();
         this.#wakeUp();
       }
@@ -303,8 +314,7 @@ export class Server implements AsyncDisposable {
   }
 
   #wakeUp(): void {
-    if (!this.#isGone || this.#parts.loop.isClosed()) return;
-    for (const waiter of this.#waiters) if (!waiter.done()) waiter.setResult();
+    if (this.#isGone) { for (const waiter of this.#waiters) wake(waiter); }
   }
 
   /** Whether nothing but a new connection can go on with `serveForever()`, so that virtual time waits for it. */
@@ -313,20 +323,7 @@ export class Server implements AsyncDisposable {
     if (awaitsClient === this.#awaitsClient) return;
     this.#awaitsClient = awaitsClient;
     const { loop } = this.#parts;
-    loop._adopted(false, awaitsClient ? 1 : -1);
+    loop._countNative(false, awaitsClient ? 1 : -1);
     loop._wake();
   }
 }
-
-const startServing = coroutine(function* startServing(server: Server) {
-  server._serve();
-  yield* sleep(0);
-});
-
-const serveForever = coroutine(function* serveForever(server: Server): GeneratorCoroutine<never> {
-  return yield* server._serveForever();
-});
-
-const waitClosed = coroutine(function* waitClosed(server: Server) {
-  yield* server._waitClosed();
-});

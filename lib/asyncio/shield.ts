@@ -43,9 +43,7 @@ function report(inner: Future<unknown>): void {
  * assertEquals(await saving, "saved");
  * ```
  */
-export function shield<A extends Awaitable<unknown>>(
-  awaitable: A,
-): Future<AwaitedOf<A>> {
+export function shield<A extends Awaitable<unknown>>(awaitable: A): Future<AwaitedOf<A>> {
   const inner = ensureFuture(awaitable);
   if (inner.done()) return inner;
   const outer = inner._loop.createFuture<AwaitedOf<A>>();

@@ -5,9 +5,8 @@
 
 import type { DurationLike } from "../_duration.ts";
 import { toDelay } from "./_delay.ts";
-import { Coroutine, FunctionCoroutine, type Suspension, watch } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
-import { RuntimeError } from "./exceptions.ts";
+import { awaitedBefore, Coroutine, FunctionCoroutine, type Suspension, watch } from "./coroutine.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import type { Future } from "./future.ts";
 import type { TimerHandle } from "./handle.ts";
 
@@ -75,9 +74,7 @@ class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> 
   }
 
   override [Symbol.iterator](): this {
-    if (this.#future !== null || Number.isNaN(this.#delay)) {
-      throw new RuntimeError("Cannot await a sleep() a second time, or a closed one: call it again for a new one");
-    }
+    if (this.#future !== null || Number.isNaN(this.#delay)) throw awaitedBefore(this);
     watch?.unregister(this);
     return this;
   }
@@ -86,12 +83,7 @@ class Sleep<T> extends Coroutine<T> implements Iterator<Suspension, T, unknown> 
     if (this.#future === null) {
       const loop = getRunningLoop();
       const future = this.#future = loop.createFuture<T>();
-      this.#timer = loop.callLater(
-        this.#delay,
-        wakeUp,
-        future as Future<unknown>,
-        this.#result,
-      );
+      this.#timer = loop.callLater(this.#delay, wakeUp, future as Future<unknown>, this.#result);
       future._blocking = true;
       return { done: false, value: future as Future<unknown> };
     }
@@ -146,15 +138,10 @@ export function sleep(delay: DurationLike): Coroutine<void>;
  * @returns A coroutine.
  */
 export function sleep<T>(delay: DurationLike, result: T): Coroutine<T>;
-export function sleep<T>(
-  delay: DurationLike,
-  result?: T,
-): Coroutine<T | undefined> {
+export function sleep<T>(delay: DurationLike, result?: T): Coroutine<T | undefined> {
   if (delay === 0 && result === undefined && watch === undefined) return TURN;
   if (delay === null || delay === undefined) {
-    throw new TypeError(
-      `Cannot sleep for ${delay}: pass milliseconds, or a duration such as { seconds: 1 }`,
-    );
+    throw new TypeError(`Cannot sleep for ${delay}: pass milliseconds, or a duration such as { seconds: 1 }`);
   }
   const time = toDelay(delay, "delay");
   if (time <= 0) {

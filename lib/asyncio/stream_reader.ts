@@ -6,9 +6,9 @@
 import { positiveInteger } from "../_positive_integer.ts";
 import { AsyncItems } from "./async_iteration.ts";
 import { ByteBuffer } from "./_byte_buffer.ts";
-import { requireBytes } from "./_bytes.ts";
+import { requireBytes } from "./_require.ts";
 import { policy } from "./_current.ts";
-import { type Coroutine, coroutine, type GeneratorCoroutine, type Suspension } from "./coroutine.ts";
+import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine, type Suspension } from "./coroutine.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { IncompleteReadError, LimitOverrunError, RuntimeError, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
@@ -202,7 +202,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * reads.
    */
   read(n = -1): Coroutine<Uint8Array<ArrayBuffer>> {
-    return readTo(this, toCount(n, "read"));
+    return new FunctionCoroutine<[number], Uint8Array<ArrayBuffer>>(
+      this.#read,
+      [toCount(n, "read")],
+      this,
+      "StreamReader.read",
+    );
   }
 
   /**
@@ -213,7 +218,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * come yet, all that is in the buffer is.
    */
   readline(): Coroutine<Uint8Array<ArrayBuffer>> {
-    return readLine(this);
+    return new FunctionCoroutine<[], Uint8Array<ArrayBuffer>>(this.#readLine, [], this, "StreamReader.readline");
   }
 
   /**
@@ -235,7 +240,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       }
     }
     if (separators.length === 0) throw new ValueError("Cannot search for no separators: pass at least one");
-    return readUntil(this, separators);
+    return new FunctionCoroutine<[Uint8Array[]], Uint8Array<ArrayBuffer>>(
+      this.#readUntil,
+      [separators],
+      this,
+      "StreamReader.readuntil",
+    );
   }
 
   /**
@@ -251,7 +261,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (toCount(n, "read exactly") < 0) {
       throw new ValueError(`Cannot read exactly ${n} bytes: pass 0 or more`);
     }
-    return readExactly(this, n);
+    return new FunctionCoroutine<[number], Uint8Array<ArrayBuffer>>(
+      this.#readExactly,
+      [n],
+      this,
+      "StreamReader.readexactly",
+    );
   }
 
   /** The lines, as {@linkcode StreamReader.readline} gives them, for `for await`. */
@@ -276,8 +291,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.toString();
   }
 
-  /** @internal */
-  *_read(n: number): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
+  *#read(n: number): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
     this.#throwIfFailed();
     if (n === 0) return new Uint8Array(0);
     if (n < 0) return yield* this.#readAll();
@@ -285,8 +299,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#take(n);
   }
 
-  /** @internal */
-  *_readExactly(n: number): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
+  *#readExactly(n: number): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
     this.#throwIfFailed();
     if (n === 0) return new Uint8Array(0);
     while (this.#buffer.length < n) {
@@ -296,8 +309,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#take(n);
   }
 
-  /** @internal */
-  *_readUntil(separators: readonly Uint8Array[]): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
+  *#readUntil(separators: readonly Uint8Array[]): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
     this.#throwIfFailed();
     const longest = Math.max(...separators.map((separator) => separator.length));
     // Before this, no separator begins.
@@ -320,10 +332,9 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** @internal */
-  *_readLine(): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
+  *#readLine(): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
     try {
-      return yield* this._readUntil([NEWLINE]);
+      return yield* this.#readUntil([NEWLINE]);
     } catch (error) {
       if (error instanceof IncompleteReadError) return error.partial;
       if (!(error instanceof LimitOverrunError)) throw error;
@@ -334,14 +345,14 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   *#nextLine(): GeneratorCoroutine<IteratorResult<Uint8Array<ArrayBuffer>, void>> {
-    const value = yield* this._readLine();
+    const value = yield* this.#readLine();
     return value.length > 0 ? { done: false, value } : { done: true, value: undefined };
   }
 
   *#readAll(): GeneratorCoroutine<Uint8Array<ArrayBuffer>> {
     const all = new ByteBuffer();
     try {
-      for (let block; (block = yield* this._read(this.#limit)).length > 0;) all.append(block);
+      for (let block; (block = yield* this.#read(this.#limit)).length > 0;) all.append(block);
     } catch (error) {
       // If the reader has failed, nobody can read any more.
       if (this.#exception === null) {
@@ -412,22 +423,6 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return waiter === null || waiter.done() || this.#loop.isClosed() ? null : waiter;
   }
 }
-
-const readTo = coroutine(function* read(reader: StreamReader, n: number) {
-  return yield* reader._read(n);
-});
-
-const readExactly = coroutine(function* readexactly(reader: StreamReader, n: number) {
-  return yield* reader._readExactly(n);
-});
-
-const readUntil = coroutine(function* readuntil(reader: StreamReader, separators: readonly Uint8Array[]) {
-  return yield* reader._readUntil(separators);
-});
-
-const readLine = coroutine(function* readline(reader: StreamReader) {
-  return yield* reader._readLine();
-});
 
 /**
  * The limit of a reader.

@@ -4,11 +4,11 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
-import { requireBytes } from "./_bytes.ts";
 import type { Connection } from "./_connection.ts";
+import { requireBytes } from "./_require.ts";
 import type { SocketEndpoint } from "./_socket.ts";
-import { type Coroutine, coroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { type Coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { CancelledError, RuntimeError } from "./exceptions.ts";
 import { sleep } from "./sleep.ts";
 import type { StreamReader } from "./stream_reader.ts";
@@ -116,7 +116,7 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {unknown} (when awaited) What reading or writing has failed with.
    */
   drain(): Coroutine<void> {
-    return drain(this.#connection, this.#reader);
+    return new FunctionCoroutine<[], void>(this.#drain, [], this, "StreamWriter.drain");
   }
 
   /** Closes the connection when all is sent; nothing more is read. A second call does nothing. */
@@ -143,7 +143,8 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {unknown} (when awaited) What reading or writing has failed with.
    */
   waitClosed(): Coroutine<void> {
-    return waitClosed(this.#connection);
+    const connection = this.#connection;
+    return new FunctionCoroutine<[], void>(connection.closed, [], connection, "StreamWriter.waitClosed");
   }
 
   /** Whether {@linkcode StreamWriter.writeEof} can be called: not with TLS. */
@@ -188,7 +189,7 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Deno.errors.InvalidData} (when awaited) If the certificate is not accepted.
    */
   startTls(options: StartTlsOptions = {}): Coroutine<void> {
-    return startTls(this.#connection, this.#reader, this.#socket, options);
+    return new FunctionCoroutine<[StartTlsOptions], void>(this.#startTls, [options], this, "StreamWriter.startTls");
   }
 
   /**
@@ -198,7 +199,7 @@ export class StreamWriter implements AsyncDisposable {
    * @returns A coroutine.
    */
   [Symbol.asyncDispose](): Coroutine<void> {
-    return dispose(this);
+    return new FunctionCoroutine<[], void>(this.#dispose, [], this, "StreamWriter.dispose");
   }
 
   /** The class and the state, for messages. */
@@ -214,51 +215,46 @@ export class StreamWriter implements AsyncDisposable {
   [Symbol.for("Deno.customInspect")](): string {
     return this.toString();
   }
+
+  *#drain(): GeneratorCoroutine<void> {
+    const connection = this.#connection;
+    const failure = this.#reader?.exception() ?? connection.error;
+    if (failure !== null) throw failure;
+    // A loop of writes and drains does not wait otherwise, and would never see the end of the connection.
+    if (connection.closing) yield* sleep(0);
+    if (!connection.lost) yield* connection.drained();
+    else throw new Deno.errors.ConnectionReset("Connection lost");
+    if (connection.error !== null) throw connection.error;
+  }
+
+  *#dispose(): GeneratorCoroutine<void> {
+    this.close();
+    try {
+      yield* this.waitClosed();
+    } catch (error) {
+      if (error instanceof CancelledError) this.abort();
+      throw error;
+    }
+  }
+
+  *#startTls(options: StartTlsOptions): GeneratorCoroutine<void> {
+    const connection = this.#connection;
+    const reader = this.#reader;
+    const socket = this.#socket;
+    const refuse = (why: string): never => {
+      throw new RuntimeError(`Cannot start TLS ${why}`);
+    };
+    if (socket === null || reader === null) return refuse("on a pipe: it takes a connection");
+    if (socket.tls) refuse("on a connection that is encrypted already");
+    if (!reader._onDemand) {
+      refuse("as the connection was not opened for it: pass { upgradable: true } to openConnection()");
+    }
+    yield* this.#drain();
+    yield* connection.flushed();
+    if (connection.closing) throw new Deno.errors.ConnectionReset("Connection lost");
+    if (connection.busy) refuse("while the connection is being read: let the read end, one that was cancelled as well");
+    if (reader._buffered > 0) refuse(`as ${reader._buffered} bytes are unread that came without it: read them first`);
+    yield* connection.withEndpoint(() => socket.startTls(getRunningLoop(), options));
+    reader._readAhead();
+  }
 }
-
-const drain = coroutine(function* drain(connection: Connection, reader: StreamReader | null) {
-  const failure = reader?.exception() ?? connection.error;
-  if (failure !== null) throw failure;
-  // A loop of writes and drains does not wait otherwise, and would never see the end of the connection.
-  if (connection.closing) yield* sleep(0);
-  if (!connection.lost) yield* connection.drained();
-  else throw new Deno.errors.ConnectionReset("Connection lost");
-  if (connection.error !== null) throw connection.error;
-});
-
-const waitClosed = coroutine(function* waitClosed(connection: Connection) {
-  yield* connection.closed();
-});
-
-const dispose = coroutine(function* dispose(writer: StreamWriter) {
-  writer.close();
-  try {
-    yield* writer.waitClosed();
-  } catch (error) {
-    if (error instanceof CancelledError) writer.abort();
-    throw error;
-  }
-});
-
-const startTls = coroutine(function* startTls(
-  connection: Connection,
-  reader: StreamReader | null,
-  socket: SocketEndpoint | null,
-  options: StartTlsOptions,
-) {
-  const refuse = (why: string): never => {
-    throw new RuntimeError(`Cannot start TLS ${why}`);
-  };
-  if (socket === null || reader === null) return refuse("on a pipe: it takes a connection");
-  if (socket.tls) refuse("on a connection that is encrypted already");
-  if (!reader._onDemand) {
-    refuse("as the connection was not opened for it: pass { upgradable: true } to openConnection()");
-  }
-  yield* drain(connection, reader);
-  yield* connection.flushed();
-  if (connection.closing) throw new Deno.errors.ConnectionReset("Connection lost");
-  if (connection.busy) refuse("while the connection is being read: let the read end, one that was cancelled as well");
-  if (reader._buffered > 0) refuse(`as ${reader._buffered} bytes are unread that came without it: read them first`);
-  yield* connection.withEndpoint(() => socket.startTls(getRunningLoop(), options));
-  reader._readAhead();
-});

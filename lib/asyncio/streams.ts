@@ -11,7 +11,7 @@ import { requireFlag, requireOptions, requireText, requireTexts, requireWhole } 
 import { enterLoopback } from "./_loopback.ts";
 import { opened, SocketEndpoint } from "./_socket.ts";
 import { adopt, type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type ClientConnected, Server } from "./server.ts";
 import { sleep } from "./sleep.ts";
@@ -99,11 +99,7 @@ export type Streams = [reader: StreamReader, writer: StreamWriter];
  * });
  * ```
  */
-export function openConnection(
-  host: string,
-  port: number,
-  options: OpenConnectionOptions = {},
-): Coroutine<Streams> {
+export function openConnection(host: string, port: number, options: OpenConnectionOptions = {}): Coroutine<Streams> {
   requireText(host, "host");
   requirePort(port);
   requireOptions(options, "options", "{ ssl: true }");

@@ -4,13 +4,13 @@
  */
 
 import { constants } from "node:os";
-import { requireBytes } from "./_bytes.ts";
 import { patiently } from "./_cancellation.ts";
 import { Connection, type Endpoint } from "./_connection.ts";
-import { hostWait } from "./_host_wait.ts";
-import { requireOptions, requireText, requireTexts } from "./_require.ts";
-import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { type EventLoop, getRunningLoop } from "./event_loop.ts";
+import { requireBytes, requireOptions, requireText, requireTexts } from "./_require.ts";
+import { wake } from "./_waiter.ts";
+import { type Coroutine, coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop } from "./event_loop.ts";
 import { CancelledError, ProcessLookupError, ValueError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { gather } from "./gather.ts";
@@ -121,7 +121,7 @@ export class Process implements AsyncDisposable {
    * @returns A coroutine of the {@linkcode Process.returncode}.
    */
   wait(): Coroutine<number> {
-    return wait(this);
+    return new FunctionCoroutine<[], number>(this.#wait, [], this, "Process.wait");
   }
 
   /**
@@ -142,7 +142,12 @@ export class Process implements AsyncDisposable {
         throw new ValueError(`Cannot send input to ${this} as its stdin is no pipe: start it with { stdin: PIPE }`);
       }
     }
-    return communicate(this, input ?? null);
+    return new FunctionCoroutine<[Uint8Array | null], CommunicateResult>(
+      this.#communicate,
+      [input ?? null],
+      this,
+      "Process.communicate",
+    );
   }
 
   /**
@@ -157,9 +162,7 @@ export class Process implements AsyncDisposable {
     requireSignal(signal);
     if (this.#returncode !== null) {
       if (this.#outputs.every((output) => output.lost)) {
-        throw new ProcessLookupError(
-          `Cannot send ${signal} to ${this}: it has ended, as returncode tells`,
-        );
+        throw new ProcessLookupError(`Cannot send ${signal} to ${this}: it has ended, as returncode tells`);
       }
       return;
     }
@@ -197,13 +200,13 @@ export class Process implements AsyncDisposable {
    * @returns A coroutine.
    */
   [Symbol.asyncDispose](): Coroutine<void> {
-    return dispose(this);
+    return new FunctionCoroutine<[], void>(this.#end, [], this, "Process.dispose");
   }
 
   /** What the end of its loop does. @internal */
   [Symbol.dispose](): void {
     if (this.#returncode === null) this.kill();
-    this._closePipes();
+    this.#closePipes();
   }
 
   /** The class, the number and the state, for messages. */
@@ -216,14 +219,16 @@ export class Process implements AsyncDisposable {
     return this.toString();
   }
 
-  /** @internal */
-  *_wait(): GeneratorCoroutine<number> {
+  *#wait(): GeneratorCoroutine<number> {
     if (this.#returncode === null && this.#failure === null) {
       const waiter = this.#loop.createFuture<void>();
       this.#waiters.add(waiter);
+      // As a promise of the host: a virtual clock stands still meanwhile.
+      this.#loop._countNative(false, 1);
       try {
-        yield* hostWait(waiter);
+        yield* waiter;
       } finally {
+        this.#loop._countNative(false, -1);
         this.#waiters.delete(waiter);
       }
     }
@@ -231,31 +236,29 @@ export class Process implements AsyncDisposable {
     return this.#returncode!;
   }
 
-  /** @internal */
-  *_communicate(input: Uint8Array | null): GeneratorCoroutine<CommunicateResult> {
+  *#communicate(input: Uint8Array | null): GeneratorCoroutine<CommunicateResult> {
     try {
       const [, stdout, stderr] = yield* gather([
         feed(this.stdin, input),
         this.stdout?.read() ?? nothing(),
         this.stderr?.read() ?? nothing(),
       ]);
-      yield* this._wait();
+      yield* this.#wait();
       return [stdout, stderr];
     } catch (error) {
-      if (error instanceof CancelledError) yield* this._end();
+      if (error instanceof CancelledError) yield* this.#end();
       throw error;
     }
   }
 
-  /** Kills it and waits for that. @internal */
-  *_end(): GeneratorCoroutine<void> {
+  /** Kills it and waits for that. */
+  *#end(): GeneratorCoroutine<void> {
     this[Symbol.dispose]();
     // The system reaps it, whether or not anybody waits.
-    yield* patiently(this._wait());
+    yield* patiently(this.#wait());
   }
 
-  /** @internal */
-  _closePipes(): void {
+  #closePipes(): void {
     this.#input?.abort();
     for (const output of this.#outputs) output.abort();
   }
@@ -279,8 +282,7 @@ export class Process implements AsyncDisposable {
     this.#returncode = returncode;
     this.#loop._resources.delete(this);
     this.#pipeClosed();
-    if (this.#loop.isClosed()) return;
-    for (const waiter of this.#waiters) if (!waiter.done()) waiter.setResult();
+    for (const waiter of this.#waiters) wake(waiter);
   }
 
   /** Nobody reads what it is sent when it has ended and closed what it writes to. */
@@ -296,18 +298,6 @@ interface Pipes {
   readonly stderr: boolean;
   readonly limit: number;
 }
-
-const wait = coroutine(function* wait(process: Process) {
-  return yield* process._wait();
-});
-
-const communicate = coroutine(function* communicate(process: Process, input: Uint8Array | null) {
-  return yield* process._communicate(input);
-});
-
-const dispose = coroutine(function* dispose(process: Process) {
-  yield* process._end();
-});
 
 const nothing = coroutine(function* nothing(): GeneratorCoroutine<null> {
   return null;

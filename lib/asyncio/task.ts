@@ -22,6 +22,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { cancellationIn, type CancelledError, endsLoop, RuntimeError } from "./exceptions.ts";
 import { Future } from "./future.ts";
 import type { NativeCall } from "./_native_call.ts";
+import { RegionSignals } from "./_region_signals.ts";
 import {
   BEGINNING,
   cancelStrand,
@@ -51,13 +52,6 @@ export interface TaskOptions {
 export interface TaskConstructorOptions extends TaskOptions {
   /** The loop. The current one by default. */
   loop?: EventLoop | undefined;
-}
-
-/** Where a signal comes from. */
-interface SignalSource {
-  readonly controller: AbortController;
-  /** What code gets, which may follow further signals. */
-  signal: AbortSignal | undefined;
 }
 
 /** A place in the code of a task, as {@linkcode Task.getStack} gives it. */
@@ -92,7 +86,7 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _iterator: Iterator<unknown, unknown, unknown>;
   /**
-   * The tasks of a loop are a list through these: a set would cost as much as all the rest of making a task.
+   * The tasks of a loop are a list through these.
    *
    * @internal
    */
@@ -106,8 +100,12 @@ export class Task<T> extends Future<T> {
    */
   #requests: CancelRequest[] | CancelOrigin | undefined = undefined;
   #coroutine: Awaitable<T> | undefined;
-  /** The signals that code in the task has asked for, by the regions of that code. */
-  #signals: Map<Region | null, SignalSource> | undefined = undefined;
+  /**
+   * The signals that its code has asked for.
+   *
+   * @internal
+   */
+  _signals: RegionSignals | undefined = undefined;
 
   /** @internal */
   get _task(): this {
@@ -139,7 +137,7 @@ export class Task<T> extends Future<T> {
     if (options.eagerStart === true && loop.isRunning() && !this._alert) this.#startEagerly();
     else {
       loop._enqueue(this);
-      loop._register(this as Task<unknown>);
+      loop._tasks.add(this as Task<unknown>);
     }
   }
 
@@ -193,7 +191,7 @@ export class Task<T> extends Future<T> {
     if (this.done()) return false;
     const origin = originHere();
     const waiter = this._waiter;
-    const isFirst = this.#requests === undefined && this.#signals === undefined;
+    const isFirst = this.#requests === undefined && this._signals === undefined;
     if (!isFirst || this._region !== null || !(waiter instanceof Future)) {
       this._request(new CancelRequest(null, message, origin));
       return true;
@@ -231,9 +229,7 @@ export class Task<T> extends Future<T> {
    * @throws {RuntimeError} Always.
    */
   override setResult(_value: T): never {
-    throw new RuntimeError(
-      `Cannot set a result of ${this}: a task has the result of its coroutine`,
-    );
+    throw new RuntimeError(`Cannot set a result of ${this}: a task has the result of its coroutine`);
   }
 
   /**
@@ -243,9 +239,7 @@ export class Task<T> extends Future<T> {
    * @throws {RuntimeError} Always.
    */
   override setException(_exception: unknown): never {
-    throw new RuntimeError(
-      `Cannot set an exception of ${this}: a task has the exception of its coroutine`,
-    );
+    throw new RuntimeError(`Cannot set an exception of ${this}: a task has the exception of its coroutine`);
   }
 
   /**
@@ -278,10 +272,7 @@ export class Task<T> extends Future<T> {
   printStack(limit?: number): void {
     const frames = this.getStack(limit);
     const what = !this.done() ? "Stack" : this._throws() ? "Traceback" : "No stack";
-    console.error(
-      [`${what} for ${this}`, ...frames.map((frame) => `  at ${frame.text}`)]
-        .join("\n"),
-    );
+    console.error([`${what} for ${this}`, ...frames.map((frame) => `  at ${frame.text}`)].join("\n"));
   }
 
   /**
@@ -296,15 +287,12 @@ export class Task<T> extends Future<T> {
   /** @internal */
   override _describe(): string[] {
     const [state, ...rest] = super._describe();
-    const asked = !this.done() &&
-      this.cancelling() > 0;
+    const asked = !this.done() && this.cancelling() > 0;
     const parts = [asked ? "cancelling" : state!, `name='${this.getName()}'`];
     parts.push(`coro=${this.#describeCoroutine()}`);
     const waiter = this._waiter;
     if (!this.done() && (waiter instanceof Future || waiter instanceof Coroutine)) {
-      parts.push(
-        `wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`,
-      );
+      parts.push(`wait_for=${waiter instanceof Task ? `<Task ${waiter.getName()}>` : waiter}`);
     }
     return [...parts, ...rest];
   }
@@ -318,39 +306,6 @@ export class Task<T> extends Future<T> {
     const native = this.#native();
     if (native !== null) return native._region;
     return current.frame === this as unknown ? (current.here ?? this)._region : null;
-  }
-
-  /**
-   * Aborts the signals that code in `place` can have taken; whether anybody had, and is told by that.
-   *
-   * @internal
-   */
-  _abortSignal(request: CancelRequest, place: Region | null): boolean {
-    let told = false;
-    for (let region = place; this.#signals !== undefined && reaches(request, region); region = region.parent) {
-      told = this.#abort(this.#signals.get(region), request) || told;
-      if (region === null) break;
-    }
-    return told;
-  }
-
-  /**
-   * Forgets the signal of a region that is left. It goes on to follow that of the region around.
-   *
-   * @internal
-   */
-  _dropSignal(region: Region): void {
-    this.#signals?.delete(region);
-  }
-
-  /**
-   * Takes note that the signal of a region follows that of the region around from now on, or no more.
-   *
-   * @internal
-   */
-  _changeSignal(region: Region): void {
-    const source = this.#signals?.get(region);
-    if (source !== undefined) source.signal = undefined;
   }
 
   /**
@@ -375,8 +330,7 @@ export class Task<T> extends Future<T> {
     }
     this.#updateAlert();
     if (!accepted && isShieldedFrom(strand, request)) return;
-    if (this.#signals === undefined) return;
-    for (const [region, source] of this.#signals) if (reaches(request, region)) this.#abort(source, request);
+    this._signals?.abort(request);
   }
 
   /**
@@ -440,7 +394,7 @@ export class Task<T> extends Future<T> {
     const due = this.#due(strand._region, true);
     if (due === undefined) return;
     if (cancelStrand(strand, due)) this._accept(strand._region);
-    this._abortSignal(due, strand._region);
+    this._signals?.abortAround(strand._region, due);
   }
 
   /**
@@ -508,10 +462,7 @@ export class Task<T> extends Future<T> {
       }
     }
     this.#updateAlert();
-    // Lets go of signals that have aborted for what the code has put behind it.
-    for (const [region, { signal }] of this.#signals ?? []) {
-      if (signal?.aborted && this._askedAt(region) === 0) this.#signals!.delete(region);
-    }
+    this._signals?.renew((region) => this._askedAt(region) === 0);
   }
 
   /** The native code of this task that runs. */
@@ -526,20 +477,7 @@ export class Task<T> extends Future<T> {
    * @internal
    */
   _signalAt(region: Region | null): AbortSignal {
-    const signals = this.#signals ??= new Map();
-    let source = signals.get(region);
-    if (source === undefined) signals.set(region, source = { controller: new AbortController(), signal: undefined });
-    const { signal } = source.controller;
-    // The host holds what follows a signal weakly, so a task that runs for ever can have any number of them.
-    return source.signal ??= region === null || region.holds !== "nothing"
-      ? signal
-      : AbortSignal.any([this._signalAt(region.parent), signal]);
-  }
-
-  #abort(source: SignalSource | undefined, request: CancelRequest): boolean {
-    if (source === undefined || source.controller.signal.aborted || source.signal?.aborted) return false;
-    source.controller.abort(request.origin._error(request.message));
-    return true;
+    return (this._signals ??= new RegionSignals()).at(region);
   }
 
   #updateAlert(): void {
@@ -555,7 +493,7 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _returned(value: unknown): void {
-    this._loop._unregister(this as Task<unknown>);
+    this._loop._tasks.remove(this as Task<unknown>);
     const due = this._alert ? this.#due(null, false) : undefined;
     if (due !== undefined) {
       // Cancelled in its last step: the result is dropped.
@@ -566,7 +504,7 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _threw(error: unknown): void {
-    this._loop._unregister(this as Task<unknown>);
+    this._loop._tasks.remove(this as Task<unknown>);
     const cancellation = cancellationIn(error);
     if (cancellation !== null) this._endCancelled(cancellation);
     else {
@@ -579,7 +517,7 @@ export class Task<T> extends Future<T> {
   #startEagerly(): void {
     const { frame, here } = current;
     const loop = this._loop;
-    loop._register(this as Task<unknown>);
+    loop._tasks.add(this as Task<unknown>);
     try {
       startStrand(this as Task<unknown>);
     } finally {
@@ -666,12 +604,6 @@ function stackOf(error: unknown): TaskFrame[] {
  * assertEquals(await task, "native");
  * ```
  */
-export function createTask<A extends Awaitable<unknown>>(
-  coroutine: A,
-  options?: TaskOptions,
-): Task<AwaitedOf<A>> {
-  return (current.frame?._loop ?? policy.getEventLoop()).createTask(
-    coroutine as Awaitable<AwaitedOf<A>>,
-    options,
-  );
+export function createTask<A extends Awaitable<unknown>>(coroutine: A, options?: TaskOptions): Task<AwaitedOf<A>> {
+  return (current.frame?._loop ?? policy.getEventLoop()).createTask(coroutine as Awaitable<AwaitedOf<A>>, options);
 }

@@ -4,6 +4,7 @@
  */
 
 import { CancelRequest, enterRegion, leaveRegion, patiently, type Region, strandHere } from "./_cancellation.ts";
+import { wake } from "./_waiter.ts";
 import { cancelFor, CancelOrigin } from "./cancel_origin.ts";
 import {
   type Awaitable,
@@ -50,10 +51,7 @@ export class TaskGroup {
    * @returns The task.
    * @throws {RuntimeError} If the group has ended or is being cancelled. The coroutine is closed then.
    */
-  createTask<A extends Awaitable<unknown>>(
-    coroutine: A,
-    options?: TaskOptions,
-  ): Task<AwaitedOf<A>> {
+  createTask<A extends Awaitable<unknown>>(coroutine: A, options?: TaskOptions): Task<AwaitedOf<A>> {
     const refusal = this.#state === "created"
       ? "has not been entered: call it in the body"
       : this.#state !== "entered" && this.#tasks.size === 0
@@ -63,14 +61,9 @@ export class TaskGroup {
       : null;
     if (refusal !== null) {
       closeCoroutine(coroutine);
-      throw new RuntimeError(
-        `Cannot create a task in a TaskGroup that ${refusal}`,
-      );
+      throw new RuntimeError(`Cannot create a task in a TaskGroup that ${refusal}`);
     }
-    const task = this.#parent!._loop.createTask(
-      coroutine as Awaitable<AwaitedOf<A>>,
-      options,
-    );
+    const task = this.#parent!._loop.createTask(coroutine as Awaitable<AwaitedOf<A>>, options);
     this.#tasks.add(task as Task<unknown>);
     task.addDoneCallback(this.#taskDone as (task: unknown) => void);
     // The first step of an eager task may have ended the group.
@@ -83,31 +76,20 @@ export class TaskGroup {
    * nor does one after the end. CPython has it from 3.15 on.
    */
   cancel(): void {
-    if (
-      this.#state === "exited" ||
-      (this.#state === "exiting" && this.#tasks.size === 0)
-    ) return;
+    if (this.#state === "exited" || (this.#state === "exiting" && this.#tasks.size === 0)) return;
     if (!this.#aborting) this.#abort();
     if (this.#parent !== null && this.#parentCancelled === null) this.#cancelParent(this.#parent);
   }
 
   /** The state, for messages. */
   toString(): string {
-    const parts = [
-      `tasks=${this.#tasks.size}`,
-      `errors=${this.#errors.length}`,
-    ];
+    const parts = [`tasks=${this.#tasks.size}`, `errors=${this.#errors.length}`];
     parts.push(this.#aborting ? "cancelling" : this.#state);
     return `<TaskGroup ${parts.join(" ")}>`;
   }
 
   /** @internal */
   _enter(strand: Strand): void {
-    if (this.#state !== "created") {
-      throw new RuntimeError(
-        "Cannot enter a TaskGroup a second time: make a new one",
-      );
-    }
     this.#parent = strand._task;
     this.#strand = strand;
     this.#region = enterRegion(strand);
@@ -199,9 +181,7 @@ export class TaskGroup {
 
   readonly #taskDone = (task: Task<unknown>): void => {
     this.#tasks.delete(task);
-    if (
-      this.#allDone !== null && this.#tasks.size === 0 && !this.#allDone.done()
-    ) this.#allDone.setResult();
+    if (this.#tasks.size === 0) wake(this.#allDone);
     if (task.cancelled() || !task._throws()) return;
     const error = task._takeError();
     this.#errors.push(error);
@@ -224,9 +204,7 @@ export class TaskGroup {
 }
 
 const grouped = coroutine(
-  function* taskGroup(
-    body: (group: TaskGroup) => unknown,
-  ): GeneratorCoroutine<unknown> {
+  function* taskGroup(body: (group: TaskGroup) => unknown): GeneratorCoroutine<unknown> {
     const group = new TaskGroup();
     group._enter(yield* strandHere());
     let result: unknown;
@@ -264,9 +242,7 @@ const grouped = coroutine(
  * assertEquals(sum, 3);
  * ```
  */
-export function taskGroup<A extends Awaitable<unknown>>(
-  body: (group: TaskGroup) => A,
-): Coroutine<AwaitedOf<A>> {
+export function taskGroup<A extends Awaitable<unknown>>(body: (group: TaskGroup) => A): Coroutine<AwaitedOf<A>> {
   if (typeof body !== "function") {
     throw new TypeError(
       `Cannot run ${Deno.inspect(body, { depth: 0 })} in a task group: pass a function* or an async function`,

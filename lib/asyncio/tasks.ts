@@ -4,7 +4,8 @@
  */
 
 import { currentFrame, currentNative } from "./_current.ts";
-import { type EventLoop, getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop } from "./event_loop.ts";
 import type { Task } from "./task.ts";
 
 /**
@@ -30,9 +31,7 @@ import type { Task } from "./task.ts";
  */
 export function currentTask(loop?: EventLoop): Task<unknown> | null {
   const frame = currentFrame();
-  if (
-    frame === undefined || (frame._native !== null && currentNative() === null)
-  ) return null;
+  if (frame === undefined || (frame._native !== null && currentNative() === null)) return null;
   return loop === undefined || frame._loop === loop ? frame._task : null;
 }
 
@@ -43,8 +42,6 @@ export function currentTask(loop?: EventLoop): Task<unknown> | null {
  * @returns The tasks, in the order they were made in.
  * @throws {RuntimeError} If none is passed and none runs.
  */
-export function allTasks(
-  loop: EventLoop = getRunningLoop(),
-): Set<Task<unknown>> {
-  return new Set(loop._tasks());
+export function allTasks(loop: EventLoop = getRunningLoop()): Set<Task<unknown>> {
+  return new Set(loop._tasks);
 }

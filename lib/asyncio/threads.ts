@@ -15,7 +15,8 @@ import {
   isAwaitable,
 } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
-import { type EventLoop, getRunningLoop, type RunInExecutorOptions } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
+import type { EventLoop, RunInExecutorOptions } from "./event_loop.ts";
 import { isfuture } from "./future.ts";
 
 const threaded = coroutine(function* toThread(
@@ -54,10 +55,7 @@ const threaded = coroutine(function* toThread(
  * assertEquals(greeting, "Hello, ada");
  * ```
  */
-export function toThread<A extends unknown[], R>(
-  fn: (...args: A) => R,
-  ...args: A
-): Coroutine<Awaited<R>> {
+export function toThread<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Coroutine<Awaited<R>> {
   return toThreadWith({}, fn, ...args);
 }
 
@@ -113,9 +111,7 @@ export function runCoroutineThreadsafe<A extends Awaitable<unknown>>(
   loop: EventLoop,
 ): CallFuture<AwaitedOf<A>> {
   if (isfuture(awaitable) || !isAwaitable(awaitable)) {
-    throw new TypeError(
-      `Cannot run ${Deno.inspect(awaitable, { depth: 0 })}: a coroutine object is required`,
-    );
+    throw new TypeError(`Cannot run ${Deno.inspect(awaitable, { depth: 0 })}: a coroutine object is required`);
   }
   const outside = new CallFuture<AwaitedOf<A>>();
   if (loop.isClosed()) closeCoroutine(awaitable);

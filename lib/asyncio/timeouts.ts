@@ -15,7 +15,7 @@ import {
   coroutine,
   type GeneratorCoroutine,
 } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { cancellationIn, RuntimeError, TimeoutError } from "./exceptions.ts";
 import type { Handle } from "./handle.ts";
 import type { Strand } from "./_strand.ts";
@@ -76,14 +76,10 @@ export class Timeout {
    */
   reschedule(when: number | null): void {
     if (this.#state === "created") {
-      throw new RuntimeError(
-        "Cannot reschedule a timeout that has not been entered: do it in its body",
-      );
+      throw new RuntimeError("Cannot reschedule a timeout that has not been entered: do it in its body");
     }
     if (this.#state !== "active") {
-      throw new RuntimeError(
-        `Cannot change state of ${this.#state} Timeout: it can be rescheduled only in its body`,
-      );
+      throw new RuntimeError(`Cannot change state of ${this.#state} Timeout: it can be rescheduled only in its body`);
     }
     this.#when = toDelay(when, "when");
     this.#timer?.cancel();
@@ -109,11 +105,6 @@ export class Timeout {
 
   /** @internal */
   _enter(strand: Strand): void {
-    if (this.#state !== "created") {
-      throw new RuntimeError(
-        "Cannot enter a timeout a second time: make a new one",
-      );
-    }
     this.#state = "active";
     this.#strand = strand;
     this.#region = enterRegion(strand);
@@ -203,10 +194,7 @@ export function timeout<A extends Awaitable<unknown>>(
   body: TimeoutBody<A>,
 ): Coroutine<AwaitedOf<A>> {
   const limit = toDelay(delay, "delay");
-  return limitedBy(
-    () => limit === Infinity ? limit : getRunningLoop().time() + limit,
-    body,
-  );
+  return limitedBy(() => limit === Infinity ? limit : getRunningLoop().time() + limit, body);
 }
 
 /**
@@ -227,10 +215,7 @@ export function timeoutAt<A extends Awaitable<unknown>>(
   return limitedBy(() => time, body);
 }
 
-function limitedBy<A extends Awaitable<unknown>>(
-  toWhen: () => number,
-  body: TimeoutBody<A>,
-): Coroutine<AwaitedOf<A>> {
+function limitedBy<A extends Awaitable<unknown>>(toWhen: () => number, body: TimeoutBody<A>): Coroutine<AwaitedOf<A>> {
   if (typeof body !== "function") {
     throw new TypeError(
       `Cannot limit ${

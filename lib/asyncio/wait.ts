@@ -8,11 +8,12 @@ import { toDelay } from "./_delay.ts";
 import { Future as CallFuture, hasException } from "../futures/future.ts";
 import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from "../futures/wait.ts";
 import { type Coroutine, coroutine, type GeneratorCoroutine } from "./coroutine.ts";
-import { getRunningLoop } from "./event_loop.ts";
+import { getRunningLoop } from "./current_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
-import type { Runnable } from "./_ready_queue.ts";
+import type { Runnable } from "./_runnable.ts";
 import { requireList } from "./_require.ts";
+import { wake } from "./_waiter.ts";
 import { onCallDone } from "./wrap_future.ts";
 
 export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen };
@@ -70,16 +71,13 @@ const waiting = coroutine(function* <F extends Future<unknown> | CallFuture<unkn
 ): GeneratorCoroutine<WaitResult<F>> {
   const loop = getRunningLoop();
   const waiter = loop.createFuture<void>();
-  const release = (): void => {
-    if (!waiter.done()) waiter.setResult();
-  };
-  const timer = limit === Infinity ? undefined : loop.callLater(limit, release);
+  const timer = limit === Infinity ? undefined : loop.callLater(limit, wake, waiter);
   let left = futures.size;
   const oneDone = (future: F | undefined): void => {
     left--;
     if (left > 0 && returnWhen !== FIRST_COMPLETED && (future === undefined || !failed(future))) return;
     timer?.cancel();
-    release();
+    wake(waiter);
   };
   // Which one it is matters for the first exception only. All others have the same observer: there may be many.
   const known = returnWhen === FIRST_EXCEPTION;
@@ -135,14 +133,9 @@ export function wait<F extends Future<unknown> | CallFuture<unknown>>(
   requireList(futures, "wait");
   const set = new Set(futures);
   if (set.size === 0) {
-    throw new ValueError(
-      "Cannot wait for an empty set of futures: check its size first",
-    );
+    throw new ValueError("Cannot wait for an empty set of futures: check its size first");
   }
-  if (
-    returnWhen !== FIRST_COMPLETED && returnWhen !== FIRST_EXCEPTION &&
-    returnWhen !== ALL_COMPLETED
-  ) {
+  if (returnWhen !== FIRST_COMPLETED && returnWhen !== FIRST_EXCEPTION && returnWhen !== ALL_COMPLETED) {
     throw new ValueError(
       `Cannot wait with returnWhen ${Deno.inspect(returnWhen)}: pass FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED`,
     );
@@ -156,9 +149,5 @@ export function wait<F extends Future<unknown> | CallFuture<unknown>>(
       );
     }
   }
-  return waiting(
-    set,
-    toDelay(options.timeout, "timeout"),
-    returnWhen,
-  ) as Coroutine<WaitResult<F>>;
+  return waiting(set, toDelay(options.timeout, "timeout"), returnWhen) as Coroutine<WaitResult<F>>;
 }

@@ -4,8 +4,8 @@
  */
 
 import type { DurationLike } from "../_duration.ts";
-import { patiently } from "./_cancellation.ts";
 import { toDelay } from "./_delay.ts";
+import { untilDone } from "./_waiter.ts";
 import {
   adopt,
   type Awaitable,
@@ -20,37 +20,11 @@ import {
   notAwaitable,
 } from "./coroutine.ts";
 import { ensureFuture } from "./ensure_future.ts";
-import { getRunningLoop } from "./event_loop.ts";
 import { CancelledError, TimeoutError } from "./exceptions.ts";
-import type { Future } from "./future.ts";
 import { timeout } from "./timeouts.ts";
 
-/**
- * Cancels a future and waits until it has ended.
- *
- * @internal
- */
-export function* cancelAndWait(
-  future: Future<unknown>,
-): GeneratorCoroutine<void> {
-  const waiter = getRunningLoop().createFuture<void>();
-  const release = (): void => {
-    if (!waiter.done()) waiter.setResult();
-  };
-  future.addDoneCallback(release);
-  try {
-    future.cancel();
-    yield* patiently(waiter);
-  } finally {
-    future.removeDoneCallback(release);
-  }
-}
-
 const waiting = coroutine(
-  function* waitFor(
-    awaitable: Awaitable<unknown>,
-    limit: number,
-  ): GeneratorCoroutine<unknown> {
+  function* waitFor(awaitable: Awaitable<unknown>, limit: number): GeneratorCoroutine<unknown> {
     if (limit > 0) {
       return yield* timeout(limit === Infinity ? null : limit, function* () {
         return yield* awaiting(awaitable);
@@ -58,7 +32,8 @@ const waiting = coroutine(
     }
     const future = ensureFuture(awaitable);
     if (future.done()) return future.result();
-    yield* cancelAndWait(future);
+    future.cancel();
+    yield* untilDone(future);
     try {
       return future.result();
     } catch (error) {

@@ -41,10 +41,7 @@ export interface WrapFutureOptions {
  * assertEquals(sum, 3);
  * ```
  */
-export function wrapFuture<T>(
-  future: CallFuture<T> | Future<T>,
-  options: WrapFutureOptions = {},
-): Future<T> {
+export function wrapFuture<T>(future: CallFuture<T> | Future<T>, options: WrapFutureOptions = {}): Future<T> {
   if (future instanceof Future) return future;
   if (!(future instanceof CallFuture)) {
     throw new TypeError(
@@ -85,10 +82,10 @@ export function wrapCall<T>(source: CallFuture<T>, loop: EventLoop, onCancel: ()
 export function onCallDone(source: CallFuture<unknown>, loop: EventLoop, callback: () => void): () => void {
   let open = true;
   const close = (): void => {
-    if (open) loop._adopted(false, -1);
+    if (open) loop._countNative(false, -1);
     open = false;
   };
-  loop._adopted(false, 1);
+  loop._countNative(false, 1);
   const stop = observe(source, () => {
     close();
     if (!loop.isClosed()) loop.callSoonThreadsafe(callback);

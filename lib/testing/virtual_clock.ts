@@ -69,9 +69,7 @@ export class VirtualClock implements Clock {
   advance(duration: DurationLike): void {
     const step = toMilliseconds(duration, "duration");
     if (!(step >= 0 && step < Infinity)) {
-      throw new RangeError(
-        `Cannot move the clock by ${step} ms: time only goes on`,
-      );
+      throw new RangeError(`Cannot move the clock by ${step} ms: time only goes on`);
     }
     this.#now += step;
   }

@@ -17,7 +17,7 @@ import {
   waitFor,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
-import { eachKind, ended, type Kind, KINDS, neverAwaited, ofKind, on, settle, taskOf, thrownBy } from "./_kinds.ts";
+import { eachKind, ended, type Kind, KINDS, ofKind, on, settle, taskOf, thrownBy } from "./_kinds.ts";
 
 /** What can be acquired. */
 export interface Acquirable {
@@ -32,18 +32,14 @@ export interface AcquirableSuite {
   readonly name: string;
   /** Makes one that one task at a time can hold. */
   make(): Acquirable;
-  /** The JavaScript that makes one, of `asyncio`. */
-  readonly source: string;
   /** How many wait. */
   waiting(source: Acquirable): number;
   /** What messages call that which is acquired. */
   shows(locked: boolean, waiting: number): string;
 }
 
-export function acquirableSuite({ name, make, source: code, waiting, shows }: AcquirableSuite): void {
+export function acquirableSuite({ name, make, waiting, shows }: AcquirableSuite): void {
   const acquire = `${name}.acquire()`;
-  /** A condition acquires its lock. */
-  const owner = name === "Condition" ? "Lock" : name;
 
   eachKind(`${acquire} gives what releases it, once`, function* () {
     const source = make();
@@ -304,36 +300,6 @@ export function acquirableSuite({ name, make, source: code, waiting, shows }: Ac
     assertInstanceOf(yield* second, Held);
   });
 
-  eachKind(`${acquire} refuses to be awaited twice, or after close()`, function* () {
-    const source = make();
-    const call = source.acquire();
-    yield* on(call);
-    const error = yield* thrownBy(call);
-    assertInstanceOf(error, RuntimeError);
-    assertEquals(
-      error.message,
-      `Cannot await <coroutine ${owner}.acquire> a second time, or a closed one: call it again for a new one`,
-    );
-    source.release();
-    const closed = source.acquire();
-    closed.close();
-    assertInstanceOf(yield* thrownBy(closed), RuntimeError);
-    assert(!source.locked());
-  });
-
-  eachKind(`${acquire} that a task has begun is refused to a second one, and a closed one to any`, function* () {
-    const source = make();
-    const call = source.acquire();
-    assertInstanceOf(yield* on(createTask(call)), Held);
-    assertInstanceOf(yield* thrownBy(createTask(call)), RuntimeError);
-    assertInstanceOf(yield* thrownBy(call), RuntimeError);
-    source.release();
-    const closed = source.acquire();
-    closed.close();
-    assertInstanceOf(yield* thrownBy(createTask(closed)), RuntimeError);
-    assert(!source.locked());
-  });
-
   for (const kind of KINDS) {
     Deno.test(`${acquire} belongs to the loop in which somebody waited first (${kind})`, async () => {
       const source = make();
@@ -457,16 +423,5 @@ export function acquirableSuite({ name, make, source: code, waiting, shows }: Ac
       source.release();
       yield* next;
     });
-  });
-
-  Deno.test(`${acquire} that is never awaited is warned of in debug mode, and no other`, async () => {
-    const lines = await neverAwaited(`
-      const source = ${code};
-      source.acquire();
-      source.acquire().close();
-      const held = await loop.runUntilComplete(function* () { return yield* source.acquire(); });
-      held.release();
-    `);
-    assertEquals(lines, [`Coroutine ${owner}.acquire() was never awaited`]);
   });
 }

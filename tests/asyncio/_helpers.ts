@@ -47,7 +47,7 @@ export function resourceTest(
       const reports = reportsOf(loop);
       try {
         await loop.runUntilComplete(() => body(loop) as PromiseLike<unknown>);
-        assertEquals([loop._resources.size, [...loop._tasks()].length], [0, 0]);
+        assertEquals([loop._resources.size, [...loop._tasks].length], [0, 0]);
       } finally {
         loop.close();
       }

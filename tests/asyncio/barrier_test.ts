@@ -13,18 +13,7 @@ import {
   waitFor,
 } from "../../lib/asyncio/mod.ts";
 import { virtualLoop } from "./_helpers.ts";
-import {
-  eachKind,
-  ended,
-  KINDS,
-  type KindTools,
-  neverAwaited,
-  ofKind,
-  on,
-  settle,
-  taskOf,
-  thrownBy,
-} from "./_kinds.ts";
+import { eachKind, ended, KINDS, type KindTools, ofKind, on, settle, taskOf, thrownBy } from "./_kinds.ts";
 
 /** So many tasks that wait at a barrier. */
 function waiters(barrier: Barrier, count: number, task: KindTools["task"]): Task<number>[] {
@@ -391,33 +380,4 @@ Deno.test("Barrier works at the top level", async () => {
   await refused;
   await barrier.reset();
   assertEquals(await gather([barrier.wait(), barrier.wait(), barrier.wait()]), [0, 1, 2]);
-});
-
-eachKind("Barrier.wait(), reset() and abort() refuse to be awaited twice", function* () {
-  const barrier = new Barrier(1);
-  const calls = [[barrier.wait(), "wait"], [barrier.reset(), "reset"], [barrier.abort(), "abort"]] as const;
-  for (const [call, name] of calls) {
-    yield* on<unknown>(call);
-    const error = yield* thrownBy(call);
-    assertInstanceOf(error, RuntimeError);
-    assertEquals(
-      error.message,
-      `Cannot await <coroutine Barrier.${name}> a second time: call the function again for a new one`,
-    );
-  }
-});
-
-Deno.test("Barrier.wait(), reset() and abort() that are never awaited are warned of in debug mode", async () => {
-  const lines = await neverAwaited(`
-    const barrier = new asyncio.Barrier(1);
-    barrier.wait();
-    barrier.reset();
-    barrier.abort();
-    barrier.wait().close();
-    await loop.runUntilComplete(barrier.wait());
-  `);
-  assertEquals(
-    lines.toSorted(),
-    ["abort", "reset", "wait"].map((name) => `Coroutine Barrier.${name}() was never awaited`),
-  );
 });

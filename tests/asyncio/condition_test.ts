@@ -14,12 +14,11 @@ import {
 } from "../../lib/asyncio/mod.ts";
 import { acquirableSuite } from "./_acquirable_suite.ts";
 import { virtualLoop } from "./_helpers.ts";
-import { eachKind, ended, KINDS, neverAwaited, ofKind, on, settle, type Steps, taskOf, thrownBy } from "./_kinds.ts";
+import { eachKind, ended, KINDS, ofKind, on, settle, type Steps, taskOf, thrownBy } from "./_kinds.ts";
 
 acquirableSuite({
   name: "Condition",
   make: () => new Condition(),
-  source: "new asyncio.Condition()",
   waiting: (condition) => (condition as Condition).statistics().lock.tasksWaiting,
   shows: (locked, waiting) => `<Lock ${locked ? "locked" : "unlocked"}, ${waiting} waiting>`,
 });
@@ -462,36 +461,6 @@ Deno.test("Condition works at the top level", async () => {
   }
   await other;
   assert(!condition.locked());
-});
-
-eachKind("Condition.wait() and waitFor() refuse to be awaited twice", function* () {
-  const condition = new Condition();
-  const wait = condition.wait();
-  yield* thrownBy(wait);
-  const waitFor = condition.waitFor(() => true);
-  yield* on(waitFor);
-  for (const [call, name] of [[wait, "wait"], [waitFor, "waitFor"]] as const) {
-    const error = yield* thrownBy(call);
-    assertInstanceOf(error, RuntimeError);
-    assertEquals(
-      error.message,
-      `Cannot await <coroutine Condition.${name}> a second time: call the function again for a new one`,
-    );
-  }
-});
-
-Deno.test("Condition.wait() and waitFor() that are never awaited are warned of in debug mode", async () => {
-  const lines = await neverAwaited(`
-    const condition = new asyncio.Condition();
-    condition.wait();
-    condition.waitFor(() => true);
-    condition.wait().close();
-    await loop.runUntilComplete(condition.waitFor(() => true));
-  `);
-  assertEquals(lines.toSorted(), [
-    "Coroutine Condition.wait() was never awaited",
-    "Coroutine Condition.waitFor() was never awaited",
-  ]);
 });
 
 eachKind(

@@ -68,7 +68,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
       }));
     }
     // This task is one of them.
-    result.left = loop._resources.size + [...loop._tasks()].length - 1;
+    result.left = loop._resources.size + [...loop._tasks].length - 1;
   });
   loop.close();
   return result;

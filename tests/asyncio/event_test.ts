@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { DeadlockError, Event, RuntimeError, sleep, type Task, TimeoutError, waitFor } from "../../lib/asyncio/mod.ts";
 import { virtualLoop } from "./_helpers.ts";
-import { eachKind, ended, KINDS, neverAwaited, ofKind, on, settle, taskOf, thrownBy } from "./_kinds.ts";
+import { eachKind, ended, KINDS, ofKind, on, settle, taskOf, thrownBy } from "./_kinds.ts";
 
 eachKind("Event.wait() gives true, at once when it is set", function* ({ loop, task }) {
   const event = new Event();
@@ -124,23 +124,6 @@ eachKind("Event shows its state and how many wait, in toString(), inspect and st
   shows(false, 0);
 });
 
-eachKind("Event.wait() refuses to be awaited twice, or after close()", function* () {
-  const event = new Event();
-  event.set();
-  const call = event.wait();
-  yield* on(call);
-  const closed = event.wait();
-  closed.close();
-  for (const again of [call, closed]) {
-    const error = yield* thrownBy(again);
-    assertInstanceOf(error, RuntimeError);
-    assertEquals(
-      error.message,
-      "Cannot await <coroutine Event.wait> a second time, or a closed one: call it again for a new one",
-    );
-  }
-});
-
 for (const kind of KINDS) {
   Deno.test(`Event belongs to the loop in which somebody waited first (${kind})`, async () => {
     const event = new Event();
@@ -183,15 +166,4 @@ Deno.test("Event that nobody will set is named by the DeadlockError", async () =
     event.set();
     assertEquals(await loop.runUntilComplete(main), true);
   }
-});
-
-Deno.test("Event.wait() that is never awaited is warned of in debug mode, and no other", async () => {
-  const lines = await neverAwaited(`
-    const event = new asyncio.Event();
-    event.wait();
-    event.wait().close();
-    event.set();
-    await loop.runUntilComplete(async () => await event.wait());
-  `);
-  assertEquals(lines, ["Coroutine Event.wait() was never awaited"]);
 });

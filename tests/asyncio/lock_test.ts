@@ -6,7 +6,6 @@ import { eachKind, ended, on, settle, thrownBy } from "./_kinds.ts";
 acquirableSuite({
   name: "Lock",
   make: () => new Lock(),
-  source: "new asyncio.Lock()",
   waiting: (lock) => (lock as Lock).statistics().tasksWaiting,
   shows: (locked, waiting) => `<Lock ${locked ? "locked" : "unlocked"}, ${waiting} waiting>`,
 });

@@ -17,7 +17,7 @@ import {
   waitFor,
 } from "../../lib/asyncio/mod.ts";
 import { loopTest, virtualLoop } from "./_helpers.ts";
-import { eachKind, ended, KINDS, neverAwaited, ofKind, on, settle, type Steps, taskOf, thrownBy } from "./_kinds.ts";
+import { eachKind, ended, KINDS, ofKind, on, settle, type Steps, taskOf, thrownBy } from "./_kinds.ts";
 
 /** All items that are in a queue. */
 function drain<T>(queue: Queue<T>): T[] {
@@ -605,58 +605,6 @@ for (const Class of [Queue, PriorityQueue, LifoQueue]) {
     }
     await producer;
     assertEquals(got, [1, 2]);
-  });
-
-  eachKind(`${name}.get(), put() and join() refuse to be awaited twice`, function* () {
-    const queue = make();
-    const calls = [
-      [queue.put(1), `${name}.put`],
-      [queue.get(), `${name}.get`],
-    ] as const;
-    for (const [call, what] of calls) {
-      yield* on<unknown>(call);
-      const error = yield* thrownBy(call);
-      assertInstanceOf(error, RuntimeError);
-      assertEquals(
-        error.message,
-        `Cannot await <coroutine ${what}> a second time, or a closed one: call it again for a new one`,
-      );
-    }
-    const put = queue.put(1);
-    put.close();
-    assertInstanceOf(yield* thrownBy(put), RuntimeError);
-    assertEquals(queue.qsize(), 0);
-    queue.taskDone();
-    const join = queue.join();
-    yield* on(join);
-    assertInstanceOf(yield* thrownBy(join), RuntimeError);
-  });
-
-  eachKind(`${name}.put() that a task has begun is refused to a second one`, function* () {
-    const queue = make();
-    const put = queue.put(1);
-    yield* on(createTask(put));
-    assertInstanceOf(yield* thrownBy(createTask(put)), RuntimeError);
-    assertEquals(drain(queue), [1]);
-  });
-
-  Deno.test(`${name}.get(), put() and join() that are never awaited are warned of in debug mode`, async () => {
-    const lines = await neverAwaited(`
-      const queue = new asyncio.${name}();
-      queue.put(1);
-      queue.get();
-      queue.join();
-      queue.get().close();
-      await loop.runUntilComplete(async () => {
-        await queue.put(2);
-        await queue.get();
-      });
-    `);
-    assertEquals(lines.toSorted(), [
-      `Coroutine ${name}.get() was never awaited`,
-      `Coroutine ${name}.join() was never awaited`,
-      `Coroutine ${name}.put() was never awaited`,
-    ]);
   });
 
   eachKind(`${name} gives consumers of both kinds every item once`, function* () {

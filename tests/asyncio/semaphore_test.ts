@@ -9,7 +9,6 @@ for (const Class of [Semaphore, BoundedSemaphore]) {
   acquirableSuite({
     name,
     make: () => new Class(1),
-    source: `new asyncio.${name}(1)`,
     waiting: (semaphore) => (semaphore as Semaphore).statistics().tasksWaiting,
     shows: (locked, waiting) => `<${name} value=${locked ? 0 : 1}, ${waiting} waiting>`,
   });

@@ -190,7 +190,7 @@ resourceTest(
     }, LOCAL);
     const [first, firstWriter] = await connectTo(server);
     await until(() => called === 1);
-    const others = () => [...loop._tasks()].filter((task) => task !== currentTask());
+    const others = () => [...loop._tasks].filter((task) => task !== currentTask());
     others()[0]!.cancel();
     assertEquals((await first.read()).length, 0);
 
