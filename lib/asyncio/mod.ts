@@ -51,6 +51,8 @@ export {
   CancelledError,
   type CancelledErrorOptions,
   DeadlockError,
+  type ErrorClass,
+  type ErrorCondition,
   ExceptionGroup,
   IncompleteReadError,
   InvalidStateError,
