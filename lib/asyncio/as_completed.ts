@@ -14,6 +14,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { TimeoutError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
+import { requireOptions } from "../_require.ts";
 import { requireList } from "./_require.ts";
 import { onCallDone, wrapFuture } from "./wrap_future.ts";
 import type { Handle } from "./handle.ts";
@@ -239,6 +240,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
   options: AsCompletedOptions = {},
 ): AsCompleted<AwaitedOf<A>, FutureOf<A>> {
   requireList(awaitables, "asCompleted");
+  requireOptions(options, "the options of asCompleted()", "{ timeout: 1000 }");
   const time = toDelay(options.timeout, "timeout");
   const loop = policy.getEventLoop();
   const futures = new Set<FutureOf<A>>();

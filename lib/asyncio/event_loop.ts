@@ -692,7 +692,10 @@ export class EventLoop implements Disposable {
 
   #executorFor(executor: Executor | null): Executor {
     if (this.#closed) throw closedError();
-    if (executor !== null) return executor;
+    if (executor !== null) {
+      if (typeof executor?.submitWith === "function") return executor;
+      throw new TypeError(`Cannot run in ${shown(executor)}: pass an executor, or null for the default one`);
+    }
     if (this.#executorShutDown) {
       throw new RuntimeError(
         "Cannot run in the default executor as it has been shut down: pass an executor of your own",

@@ -10,6 +10,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_ready_queue.ts";
+import { requireOptions } from "../_require.ts";
 import { requireList } from "./_require.ts";
 
 /** Options of {@linkcode gather}. */
@@ -202,6 +203,7 @@ export function gather(
   options: GatherOptions = {},
 ): Future<unknown> {
   requireList(awaitables, "gather");
+  requireOptions(options, "the options of gather()", "{ returnExceptions: true }");
   const { returnExceptions = false, limit } = options;
   const list = limit === undefined ? [...awaitables] : limited(awaitables, limit);
   for (const awaitable of list) {
