@@ -87,4 +87,4 @@ export * from "./threads.ts";
 export { Timeout, timeout, timeoutAt, type TimeoutBody } from "./timeouts.ts";
 export * from "./wait.ts";
 export { waitFor } from "./wait_for.ts";
-export * from "./wrap_future.ts";
+export { wrapFuture, type WrapFutureOptions } from "./wrap_future.ts";

@@ -17,7 +17,8 @@ export interface VirtualClockOptions {
 
 /**
  * A clock that stands still while code runs and leaps to the next timer as soon as nothing is left to run: an hour of
- * waiting takes no time, and the order is the same in each run.
+ * waiting takes no time, and the order is the same in each run. Where nothing is left that could go on, the run of the loop
+ * rejects with {@linkcode DeadlockError}, which names every task and what it waits for.
  *
  * Native promises that tasks wait for, such as a `fetch`, are waited for before time leaps. What can be known of native
  * code is what it awaits from here: code that waits for a timer of the loop and at the same time, by `Promise.all` or
