@@ -1,6 +1,6 @@
 /**
- * A length of time: a number of milliseconds, or anything `Temporal.Duration.from()` takes, such as `{ seconds: 1.5 }`
- * written as `{ seconds: 1, milliseconds: 500 }`.
+ * A length of time: a number of milliseconds, or anything `Temporal.Duration.from()` takes, such as `{ minutes: 5 }` or
+ * `{ seconds: 1, milliseconds: 500 }`, whose numbers are whole. Python's `1.5` seconds are `1500`.
  */
 export type DurationLike = number | Temporal.DurationLike;
 
@@ -31,10 +31,16 @@ export function toMilliseconds(value: DurationLike | null | undefined, what: str
   } catch (cause) {
     const Kind = cause instanceof RangeError ? RangeError : TypeError;
     throw new Kind(
-      `Cannot use ${
-        Deno.inspect(value)
-      } as ${what}: pass milliseconds, or a duration in units of fixed length such as { seconds: 1 }`,
+      `Cannot use ${Deno.inspect(value)} as ${what}: ${
+        isFractional(value)
+          ? "the numbers of a duration are whole; pass milliseconds, or a duration such as { seconds: 1, milliseconds: 500 }"
+          : "pass milliseconds, or a duration in units of fixed length such as { seconds: 1 }"
+      }`,
       { cause },
     );
   }
+}
+
+function isFractional(value: object): boolean {
+  return Object.values(value).some((number) => Number.isFinite(number) && !Number.isInteger(number));
 }

@@ -25,3 +25,14 @@ Deno.test("toMilliseconds() refuses what has no length, and says what was passed
     assertEquals(error instanceof TypeError || error instanceof RangeError, true);
   }
 });
+
+Deno.test("toMilliseconds() says of a fraction in a duration how to write it", () => {
+  for (const bad of [{ seconds: 0.5 }, { milliseconds: 1.5 }]) {
+    assertThrows(
+      () => toMilliseconds(bad, "delay"),
+      RangeError,
+      "pass milliseconds, or a duration such as { seconds: 1,",
+    );
+  }
+  assertThrows(() => toMilliseconds({ months: 1 }, "delay"), RangeError, "of fixed length");
+});

@@ -1,10 +1,6 @@
 import { isAwaitable } from "./coroutine.ts";
 import { ValueError } from "./exceptions.ts";
-
-/** How a value is shown in a message. */
-function shown(value: unknown): string {
-  return Deno.inspect(value, { depth: 0, strAbbreviateSize: 40 });
-}
+import { shown } from "../_require.ts";
 
 /**
  * Checks a name, a path and the like.
@@ -16,31 +12,6 @@ export function requireText(value: unknown, what: string): string {
   if (typeof value !== "string") throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass a string`);
   if (value === "") throw new ValueError(`Cannot use an empty string as ${what}: pass at least one character`);
   return value;
-}
-
-/**
- * Checks a list of strings.
- *
- * @throws {TypeError} If it is none.
- */
-export function requireTexts(value: unknown, what: string): string[] {
-  if (!Array.isArray(value)) throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass a list of strings`);
-  for (const one of value) {
-    if (typeof one !== "string") {
-      throw new TypeError(`Cannot use ${shown(one)} in ${what}: pass a list of strings`);
-    }
-  }
-  return [...value];
-}
-
-/**
- * Checks options, which may not be there.
- *
- * @throws {TypeError} If it is no object.
- */
-export function requireOptions(value: unknown, what: string, example: string): void {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
-  throw new TypeError(`Cannot use ${shown(value)} as ${what}: pass an object such as ${example}, or nothing`);
 }
 
 /**

@@ -21,6 +21,7 @@ import { limited } from "./_limited.ts";
 import { TimeoutError } from "./exceptions.ts";
 import type { Future } from "./future.ts";
 import { Queue } from "./queues.ts";
+import { requireOptions } from "../_require.ts";
 import { requireList } from "./_require.ts";
 import { onCallDone, wrapFuture } from "./wrap_future.ts";
 import type { Handle } from "./handle.ts";
@@ -38,22 +39,24 @@ export interface AsCompletedOptions {
 }
 
 /**
- * A future that is done, as `for await` gives it: one of those that were passed. Its type has no `then`, as TypeScript
- * takes the elements of an async iterable for awaited where JavaScript does not await them.
+ * A future that is done, as `for await` gives it: the very one that was passed. To the compiler it is not awaitable, as
+ * the compiler takes for granted that `for await` awaits what it iterates over, which it does not: ask for its `result()`.
  *
  * @typeParam T The type of the result.
  * @typeParam F The type of the future.
  */
-export type CompletedFuture<T, F = Future<T>> = F extends unknown ? Omit<F, "then"> : never;
+export type CompletedFuture<T, F = Future<T>> = F extends unknown ? F & { readonly then: never } : never;
 
 /**
- * What {@linkcode asCompleted} gives for an awaitable: itself if it is the future of an executor's call, else a future.
+ * What {@linkcode asCompleted} gives for an awaitable: itself if it is a future, a task, or the future of an executor's
+ * call, else a future.
  *
  * @typeParam A The type of the awaitable.
  */
 export type FutureOf<A> =
-  | Extract<A, CallFuture<unknown>>
-  | ([Exclude<A, CallFuture<unknown>>] extends [never] ? never : Future<AwaitedOf<Exclude<A, CallFuture<unknown>>>>);
+  | Extract<A, Future<unknown> | CallFuture<unknown>>
+  | ([Exclude<A, Future<unknown> | CallFuture<unknown>>] extends [never] ? never
+    : Future<AwaitedOf<Exclude<A, Future<unknown> | CallFuture<unknown>>>>);
 
 /**
  * What {@linkcode asCompleted} returns.
@@ -199,6 +202,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
   options: AsCompletedOptions = {},
 ): AsCompleted<AwaitedOf<A>, FutureOf<A>> {
   requireList(awaitables, "asCompleted");
+  requireOptions(options, "the options of asCompleted()", "{ timeout: 1000 }");
   const time = toDelay(options.timeout, "timeout");
   const loop = policy.getEventLoop();
   const futures = new Set<FutureOf<A>>();

@@ -28,6 +28,7 @@ import { Future, isfuture, type Unretrieved } from "./future.ts";
 import { Handle, TimerHandle } from "./handle.ts";
 import { Task, type TaskOptions } from "./task.ts";
 import { wrapCall, wrapFuture } from "./wrap_future.ts";
+import { requireOptions, shown } from "../_require.ts";
 
 /**
  * After how many iterations at most a waiting timer is compared with the time; it is some microseconds late at most.
@@ -91,6 +92,8 @@ export interface ExceptionContext {
   readonly task?: Task<unknown> | undefined;
   /** The handle whose callback it is about. */
   readonly handle?: Handle | undefined;
+  /** What a handler was told that threw `exception` itself. */
+  readonly context?: ExceptionContext | undefined;
 }
 
 /** What {@linkcode EventLoop.setExceptionHandler} takes. */
@@ -221,9 +224,10 @@ export class EventLoop implements Disposable {
    * A loop that does not run yet.
    *
    * @param options The clock and the debug mode.
+   * @throws {TypeError} If `options` is no object, or its clock none.
    */
   constructor(options: EventLoopOptions = {}) {
-    this.#clock = options.clock ?? new MonotonicClock();
+    this.#clock = clockOf(options) ?? new MonotonicClock();
     this.debug = options.debug ?? false;
     this.#taskOptions = { loop: this };
     const frame: Frame = {
@@ -236,7 +240,10 @@ export class EventLoop implements Disposable {
     this.#enter = frames.alone(frame);
   }
 
-  /** Whether it is in debug mode. What is made while it is knows where it was made. */
+  /**
+   * Whether it is in debug mode. What is made while it is knows where it was made. CPython's `get_debug()` and
+   * `set_debug()`.
+   */
   get debug(): boolean {
     return this.#debug;
   }
@@ -366,10 +373,11 @@ export class EventLoop implements Disposable {
    * @param args Its arguments.
    * @returns The handle to call it off.
    * @throws {RuntimeError} If the loop is closed.
-   * @throws {TypeError} If `callback` is no function.
+   * @throws {TypeError} If `callback` is no function, or in debug mode a coroutine function: nobody would await it.
    */
   callSoon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     if (typeof callback !== "function") throw notCallable(callback, "callSoon");
+    if (this.#debug) refuseCoroutineFunction(callback, "callSoon");
     const handle = new Handle(callback as (...args: never[]) => unknown, args, this, inheritedContext());
     this._enqueue(handle);
     return handle;
@@ -411,7 +419,8 @@ export class EventLoop implements Disposable {
    * @param callback What to call.
    * @param args Its arguments.
    * @returns The handle to call it off.
-   * @throws {TypeError} If `delay` is `null` or nothing that a delay can be, or `callback` no function.
+   * @throws {TypeError} If `delay` is `null` or nothing that a delay can be, or `callback` no function, or in debug mode
+   * a coroutine function.
    * @throws {ValueError} If `delay` is NaN.
    */
   callLater<A extends unknown[]>(delay: DurationLike, callback: (...args: A) => unknown, ...args: A): TimerHandle {
@@ -447,7 +456,7 @@ export class EventLoop implements Disposable {
    * @param callback What to call.
    * @param args Its arguments.
    * @returns The handle to call it off.
-   * @throws {TypeError} If `when` is no number, or `callback` no function.
+   * @throws {TypeError} If `when` is no number, or `callback` no function, or in debug mode a coroutine function.
    * @throws {ValueError} If `when` is NaN.
    */
   callAt<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle {
@@ -606,7 +615,10 @@ export class EventLoop implements Disposable {
 
   #executorFor(executor: Executor | null): Executor {
     if (this.#closed) throw closedError();
-    if (executor !== null) return executor;
+    if (executor !== null) {
+      if (typeof executor?.submitWith === "function") return executor;
+      throw new TypeError(`Cannot run in ${shown(executor)}: pass an executor, or null for the default one`);
+    }
     if (this.#executorShutDown) {
       throw new RuntimeError(
         "Cannot run in the default executor as it has been shut down: pass an executor of your own",
@@ -679,17 +691,14 @@ export class EventLoop implements Disposable {
    * @param context What happened.
    */
   defaultExceptionHandler(context: ExceptionContext): void {
-    const lines = [context.message || "Unhandled exception in event loop"];
-    for (const key of ["future", "task", "handle"] as const) {
-      if (context[key] !== undefined) lines.push(`${key}: ${context[key]}`);
-    }
-    if ("exception" in context) {
-      console.error(lines.join("\n"), context.exception);
-    } else console.error(lines.join("\n"));
+    const text = describeContext(context);
+    if ("exception" in context) console.error(text, context.exception);
+    else console.error(text);
   }
 
   /**
-   * Reports an error to the exception handler. A handler that throws is reported in its turn, by the default handler.
+   * Reports an error to the exception handler. A handler that throws is reported in its turn, with what it was told, by
+   * the default handler.
    *
    * @param context What happened.
    */
@@ -711,6 +720,7 @@ export class EventLoop implements Disposable {
       this.defaultExceptionHandler({
         message: "Unhandled error in exception handler",
         exception,
+        context,
       });
     } finally {
       current.frame = before;
@@ -1110,6 +1120,7 @@ export class EventLoop implements Disposable {
     method: string,
   ): TimerHandle {
     if (typeof callback !== "function") throw notCallable(callback, method);
+    if (this.#debug) refuseCoroutineFunction(callback, method);
     if (this.#closed) throw closedError();
     const handle = new TimerHandle(when, callback as (...args: never[]) => unknown, args, this, inheritedContext());
     this.#timers.push(handle);
@@ -1131,4 +1142,43 @@ function closedError(): RuntimeError {
 
 function notCallable(value: unknown, method: string): TypeError {
   return new TypeError(`Cannot schedule ${Deno.inspect(value, { depth: 0 })} with ${method}(): pass a function`);
+}
+
+/** The clock that a loop is to have. One that is taken for a real one would have a test wait for hours. */
+function clockOf(options: EventLoopOptions): Clock | undefined {
+  const example = "{ clock: new VirtualClock() }";
+  requireOptions(options, "the options of EventLoop", example);
+  if ("wakeAt" in options) throw new TypeError(`Cannot use a clock as the options of EventLoop: pass ${example}`);
+  const clock: Partial<Clock> | undefined = options.clock;
+  if (clock !== undefined && (typeof clock?.time !== "function" || typeof clock.wakeAt !== "function")) {
+    throw new TypeError(
+      `Cannot use ${shown(clock)} as the clock of an EventLoop: pass ${example}, or a Clock of yours`,
+    );
+  }
+  return options.clock;
+}
+
+/** All but the exception, line by line. */
+function describeContext(context: ExceptionContext): string {
+  const lines = [context.message || "Unhandled exception in event loop"];
+  for (const key of ["future", "task", "handle"] as const) {
+    if (context[key] !== undefined) lines.push(`${key}: ${context[key]}`);
+  }
+  const before = context.context;
+  if (before !== undefined) {
+    const exception = "exception" in before ? ` ${Deno.inspect(before.exception)}` : "";
+    lines.push(`context: ${describeContext(before)}${exception}`);
+  }
+  return lines.join("\n");
+}
+
+/** In debug mode only, as in CPython: a loop that is busy would pay for it with each callback. */
+function refuseCoroutineFunction(callback: (...args: never[]) => unknown, method: string): void {
+  if (!iscoroutinefunction(callback)) return;
+  throw new TypeError(
+    `Cannot use the coroutine function ${
+      callback.name || "<anonymous>"
+    } with ${method}(): pass a function that calls ` +
+      `createTask()`,
+  );
 }

@@ -160,6 +160,27 @@ export class ProcessLookupError extends Error {
   }
 }
 
+/** A class of errors. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** Which errors {@linkcode ExceptionGroup.split} is after: those of a class, of one of several, or that a function picks. */
+export type ErrorCondition = ErrorClass | readonly ErrorClass[] | ((error: unknown) => boolean);
+
+function isErrorClass(value: unknown): value is ErrorClass {
+  return typeof value === "function" && (value === Error || value.prototype instanceof Error);
+}
+
+function toPredicate(condition: ErrorCondition): (error: unknown) => boolean {
+  const classes = Array.isArray(condition) ? condition : [condition];
+  if (classes.length > 0 && classes.every(isErrorClass)) {
+    return (error) => classes.some((Class) => error instanceof Class);
+  }
+  if (typeof condition === "function") return condition as (error: unknown) => boolean;
+  throw new TypeError(
+    `Cannot split by ${Deno.inspect(condition, { depth: 1 })}: pass a class of errors, a list of them, or a function`,
+  );
+}
+
 /**
  * Several errors at once, such as those of the tasks of a task group. Python's `ExceptionGroup`.
  *
@@ -176,8 +197,27 @@ export class ProcessLookupError extends Error {
  * assert(error instanceof ExceptionGroup);
  * assertEquals(error.errors.map(String), ["RangeError: one"]);
  * ```
+ *
+ * @example What Python does with `except* RangeError as group`
+ * ```ts
+ * import { ExceptionGroup, taskGroup } from "@skein/skein/asyncio";
+ * import { assertEquals } from "@std/assert";
+ *
+ * try {
+ *   await taskGroup(function* (group) {
+ *     group.createTask(() => Promise.reject(new RangeError("too far")));
+ *   });
+ * } catch (error) {
+ *   if (!(error instanceof ExceptionGroup)) throw error;
+ *   const [outOfRange, rest] = error.split(RangeError);
+ *   assertEquals(outOfRange?.errors.map(String), ["RangeError: too far"]);
+ *   if (rest !== null) throw rest;
+ * }
+ * ```
  */
 export class ExceptionGroup extends AggregateError {
+  readonly #text: string;
+
   /**
    * Makes one.
    *
@@ -194,6 +234,61 @@ export class ExceptionGroup extends AggregateError {
     const count = list.length === 1 ? "1 sub-exception" : `${list.length} sub-exceptions`;
     super(list, `${message} (${count})`, options);
     this.name = "ExceptionGroup";
+    this.#text = message;
+  }
+
+  /**
+   * Parts those of the errors that fit from the others. Groups among them are parted, too, and keep their place.
+   *
+   * @param condition A class of errors, a list of them, or a function that is asked about each error, and about each
+   * group first: one that fits is taken as a whole.
+   * @returns A group of those that fit and one of the others; `null` for one that would be empty.
+   * @throws {TypeError} If `condition` is none of these.
+   */
+  split(condition: ErrorCondition): [matching: ExceptionGroup | null, rest: ExceptionGroup | null] {
+    const fits = toPredicate(condition);
+    if (fits(this)) return [this, null];
+    const matching: unknown[] = [];
+    const others: unknown[] = [];
+    for (const error of this.errors) {
+      if (error instanceof ExceptionGroup) {
+        const [inside, outside] = error.split(fits);
+        if (inside !== null) matching.push(inside);
+        if (outside !== null) others.push(outside);
+      } else if (fits(error)) matching.push(error);
+      else others.push(error);
+    }
+    return [this.#with(matching), this.#with(others)];
+  }
+
+  /**
+   * Those of the errors that fit: the first that {@linkcode ExceptionGroup.split} gives.
+   *
+   * @param condition As of `split`.
+   * @returns A group of those that fit, or `null` if none does.
+   * @throws {TypeError} If `condition` is none.
+   */
+  subgroup(condition: ErrorCondition): ExceptionGroup | null {
+    return this.split(condition)[0];
+  }
+
+  /**
+   * A group of other errors with the message of this one. A class of groups of your own overrides it, so that `split` and
+   * `subgroup` make groups of that class.
+   *
+   * @param errors The errors, at least one.
+   * @returns The group.
+   */
+  derive(errors: Iterable<unknown>): ExceptionGroup {
+    return new ExceptionGroup(this.#text, errors);
+  }
+
+  #with(errors: readonly unknown[]): ExceptionGroup | null {
+    if (errors.length === 0) return null;
+    const group = this.derive(errors);
+    if ("cause" in this) Object.defineProperty(group, "cause", Object.getOwnPropertyDescriptor(this, "cause")!);
+    if (this.stack !== undefined) group.stack = this.stack;
+    return group;
   }
 }
 

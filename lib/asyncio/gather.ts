@@ -10,6 +10,7 @@ import type { EventLoop } from "./event_loop.ts";
 import { limited } from "./_limited.ts";
 import { Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_runnable.ts";
+import { requireOptions } from "../_require.ts";
 import { requireList } from "./_require.ts";
 
 /** Options of {@linkcode gather}. */
@@ -194,6 +195,7 @@ export function gather<T>(
 export function gather(awaitables: Iterable<Awaitable<unknown>>, options?: GatherOptions): Future<unknown[]>;
 export function gather(awaitables: Iterable<Awaitable<unknown>>, options: GatherOptions = {}): Future<unknown> {
   requireList(awaitables, "gather");
+  requireOptions(options, "the options of gather()", "{ returnExceptions: true }");
   const { returnExceptions = false, limit } = options;
   const list = limit === undefined ? [...awaitables] : limited(awaitables, limit);
   for (const awaitable of list) {

@@ -158,12 +158,12 @@ export function describeFunction(fn: unknown): string {
 }
 
 /**
- * The first line of the stack that is outside of this library's loop, and those below it.
+ * The first place of the stack that is outside of this library's loop, and those below it: what follows "created at".
  *
  * @internal
  */
 export function callerStack(): string {
   const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/") + 1);
   const lines = (new Error().stack ?? "").split("\n").slice(1).map((line) => line.trim());
-  return lines.filter((line) => !line.includes(here)).join("\n    ");
+  return lines.filter((line) => !line.includes(here)).join("\n    ").replace(/^at /, "");
 }

@@ -52,6 +52,8 @@ export {
   CancelledError,
   type CancelledErrorOptions,
   DeadlockError,
+  type ErrorClass,
+  type ErrorCondition,
   ExceptionGroup,
   IncompleteReadError,
   InvalidStateError,
@@ -85,5 +87,5 @@ export * from "./tasks.ts";
 export * from "./threads.ts";
 export { Timeout, timeout, timeoutAt, type TimeoutBody } from "./timeouts.ts";
 export * from "./wait.ts";
-export * from "./wait_for.ts";
-export * from "./wrap_future.ts";
+export { waitFor } from "./wait_for.ts";
+export { wrapFuture, type WrapFutureOptions } from "./wrap_future.ts";

@@ -6,7 +6,8 @@
 import { constants } from "node:os";
 import { patiently } from "./_cancellation.ts";
 import { Connection, type Endpoint } from "./_connection.ts";
-import { requireBytes, requireOptions, requireText, requireTexts } from "./_require.ts";
+import { requireOptions, requireTexts } from "../_require.ts";
+import { requireBytes, requireText } from "./_require.ts";
 import { wake } from "./_waiter.ts";
 import { type Coroutine, coroutine, FunctionCoroutine, type GeneratorCoroutine } from "./coroutine.ts";
 import { getRunningLoop } from "./current_loop.ts";

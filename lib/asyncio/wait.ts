@@ -12,6 +12,7 @@ import { getRunningLoop } from "./current_loop.ts";
 import { ValueError } from "./exceptions.ts";
 import { type Future, isfuture } from "./future.ts";
 import type { Runnable } from "./_runnable.ts";
+import { requireOptions } from "../_require.ts";
 import { requireList } from "./_require.ts";
 import { wake } from "./_waiter.ts";
 import { onCallDone } from "./wrap_future.ts";
@@ -129,6 +130,7 @@ export function wait<F extends Future<unknown> | CallFuture<unknown>>(
   futures: Iterable<F>,
   options: WaitOptions = {},
 ): Coroutine<WaitResult<F>> {
+  requireOptions(options, "the options of wait()", "{ timeout: 1000 }");
   const { returnWhen = ALL_COMPLETED } = options;
   requireList(futures, "wait");
   const set = new Set(futures);

@@ -62,12 +62,7 @@ export function functionRef(fn: unknown): FunctionRef {
   if (known !== undefined) return known;
   const source = Function.prototype.toString.call(fn);
   if (source.endsWith("{ [native code] }")) {
-    const what = fn.name.startsWith("bound ") ? "bound" : "native";
-    throw new TypeError(
-      `Cannot submit the ${what} function ${
-        fn.name || "<anonymous>"
-      }: it has no source to send to a worker; wrap it: (...args) => f(...args)`,
-    );
+    throw noSource(fn);
   }
   if (/^class\b/.test(source)) {
     throw new TypeError(
@@ -84,6 +79,36 @@ export function functionRef(fn: unknown): FunctionRef {
   bySource.set(text, ref);
   if (bySource.size > SOURCES_KEPT) bySource.delete(bySource.keys().next().value!);
   return ref;
+}
+
+/** Where the language and Deno keep their functions. */
+const NAMESPACES = { Array, Atomics, BigInt, Date, Deno, JSON, Math, Number, Object, Reflect, String, console, crypto };
+
+/** Says how to write a function without a source of its own. */
+function noSource(fn: AnyFunction): TypeError {
+  if (fn.name.startsWith("bound ")) {
+    return new TypeError(
+      `Cannot submit the bound function ${fn.name.slice("bound ".length)}: it has no source to send to a worker; ` +
+        `pass a function that takes what it is bound to as an argument`,
+    );
+  }
+  const name = globalName(fn);
+  const params = ["x", "y", "z"].slice(0, fn.length).join(", ") || "...args";
+  return new TypeError(
+    `Cannot submit the native function ${name ?? (fn.name || "<anonymous>")}: it has no source to send to a worker; ` +
+      (name === undefined || "prototype" in fn
+        ? "pass a function that calls it"
+        : `wrap it: (${params}) => ${name}(${params})`),
+  );
+}
+
+/** The name by which every program knows a native function. */
+function globalName(fn: AnyFunction): string | undefined {
+  const holds = (value: unknown): boolean => (value as Record<string, unknown>)[fn.name] === fn;
+  if (fn.name === "") return undefined;
+  if (holds(globalThis)) return fn.name;
+  const namespace = Object.entries(NAMESPACES).find(([, value]) => holds(value))?.[0];
+  return namespace === undefined ? undefined : `${namespace}.${fn.name}`;
 }
 
 /** A method's text (`double(x) {...}`) is no expression by itself; in an object literal it is, under whatever key. */

@@ -5,6 +5,7 @@
 
 import { type DurationLike, toMilliseconds } from "../_duration.ts";
 import { positiveInteger } from "../_positive_integer.ts";
+import { requireCallback, shown } from "../_require.ts";
 import type { BrokenExecutorError } from "./errors.ts";
 import { type FunctionRef, functionRef } from "./_function_ref.ts";
 import { assertCloneable } from "./_not_cloneable.ts";
@@ -65,6 +66,7 @@ export function commonSettings<I extends unknown[]>(
   toProcess: boolean,
 ): CommonSettings {
   const { minWorkers = 0, maxTasksPerWorker, maxMemory, maxQueue, onFull = "reject", retries = 0, retryOn } = options;
+  const { onWorkerExit = "replace" } = options;
   positiveInteger(maxWorkers, "maxWorkers");
   if (minWorkers !== 0) positiveInteger(minWorkers, "minWorkers");
   if (minWorkers > maxWorkers) {
@@ -73,6 +75,10 @@ export function commonSettings<I extends unknown[]>(
   if (onFull !== "reject" && onFull !== "wait") {
     throw new TypeError(`Cannot use ${Deno.inspect(onFull)} as onFull: pass "reject" or "wait"`);
   }
+  if (onWorkerExit !== "replace" && onWorkerExit !== "break") {
+    throw new TypeError(`Cannot use ${Deno.inspect(onWorkerExit)} as onWorkerExit: pass "replace" or "break"`);
+  }
+  requireCallback(retryOn, "retryOn");
   return {
     maxWorkers,
     minWorkers,
@@ -85,14 +91,15 @@ export function commonSettings<I extends unknown[]>(
     onFull,
     retries: toRetries(retries),
     retryOn,
-    onWorkerExit: options.onWorkerExit ?? "replace",
+    onWorkerExit,
   };
 }
 
 /** How often a call may run again. */
 export function toRetries(value: number): number {
   if (value === 0 || value === Infinity) return value;
-  return positiveInteger(value, "retries");
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new RangeError(`Cannot use ${Deno.inspect(value)} as retries: pass a whole number of at least 0`);
 }
 
 function limit(value: number | undefined, what: string): number {
@@ -110,6 +117,10 @@ function toInitializer<I extends unknown[]>(
   { initializer, initargs }: PoolOptions<I>,
   toProcess: boolean,
 ): Initializer | undefined {
+  requireCallback(initializer, "initializer");
+  if (initargs !== undefined && !Array.isArray(initargs)) {
+    throw new TypeError(`Cannot use ${shown(initargs)} as initargs: pass the list of the initializer's arguments`);
+  }
   if (initializer === undefined) return undefined;
   const args = [...initargs ?? []];
   assertCloneable("the initializer", args, toProcess);

@@ -160,7 +160,11 @@ export class PoolWorker {
     this.#tasks[seq % SLOTS] = undefined;
     this.count--;
     this.load = this.count === 0 ? 0 : this.load - task.load;
-    if (this.count === 0) this.#head = this.#next;
+    if (this.count === 0) {
+      this.#head = this.#next;
+      // Nothing runs whose end would say so: all that it had was taken back.
+      this.stuck = false;
+    }
     task.worker = undefined;
     return task;
   }

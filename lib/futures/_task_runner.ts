@@ -325,7 +325,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     return new NotImportableError(
       `Cannot run ${name} in a worker: it uses ${missing}, which its source text does not bring along. Either pass ${missing} as an argument, or let ` +
         `the worker import the function: export const ${
-          name === "<anonymous>" ? "task" : name
+          /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : "task"
         } = importable(import.meta, function ...), or ` +
         `fromModule<typeof import("./tasks.ts")>(import.meta.resolve("./tasks.ts"))`,
       { cause: thrown },

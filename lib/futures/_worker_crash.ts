@@ -17,10 +17,23 @@ interface Ending {
 }
 
 export function endingOf(worker: PoolWorker, { message, stderr }: TransportExit): Ending {
-  const last = stderr?.trimEnd().split("\n").slice(-5).join("\n");
+  const last = tellingLines(stderr ?? "");
   const short = `The worker ${worker.name} ${message}`;
   const words = last ? `; its last lines on stderr:\n${last}` : "";
   return { short, words, whole: short + words };
+}
+
+/** How many lines of stderr a message has. */
+const LINES = 5;
+/** What Deno and V8 end a program with. What follows is where that was, which may be long. */
+const LAST_WORDS = /^(?:error: |# ?Fatal )/;
+
+/** The last lines, or those from where Deno or V8 says why the program ends. */
+function tellingLines(stderr: string): string {
+  const lines = stderr.trimEnd().split("\n");
+  const words = lines.findLastIndex((line) => LAST_WORDS.test(line));
+  const first = words < 0 ? lines.length : words;
+  return lines.slice(Math.max(0, Math.min(first, lines.length - LINES))).slice(0, LINES).join("\n");
 }
 
 /** The outcome of the call that the worker ran. */

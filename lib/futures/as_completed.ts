@@ -6,6 +6,7 @@
 import { after } from "../_after.ts";
 import { Deque } from "../_deque.ts";
 import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import { requireOptions } from "../_require.ts";
 import { TimeoutError } from "./errors.ts";
 import { type Future, observe } from "./future.ts";
 import { uniqueFutures } from "./wait.ts";
@@ -56,6 +57,7 @@ export function asCompleted<F extends Future<unknown>>(
   futures: Iterable<F>,
   options: AsCompletedOptions = {},
 ): AsyncIterableIterator<CompletedFuture<F>, undefined> {
+  requireOptions(options, "the options of asCompleted()", "{ timeout: 1000 }");
   const unique = uniqueFutures(futures, "iterate over");
   const limit = toMilliseconds(options.timeout, "timeout");
   const deadline = performance.now() + limit;

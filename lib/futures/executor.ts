@@ -7,6 +7,7 @@ import type { DurationLike } from "../_duration.ts";
 import type { Future } from "./future.ts";
 import { MapIterator, type Submitter } from "./map.ts";
 import { NO_OPTIONS } from "./_no_options.ts";
+import { requireArguments, requireMapOptions } from "./_submit_options.ts";
 
 /** Options of {@linkcode Executor.submitWith}. */
 export interface SubmitOptions {
@@ -294,7 +295,7 @@ export abstract class Executor implements AsyncDisposable {
         submitChunk: (lists) => this.submitChunk(fn, lists as A[], callOptions),
       }),
       iterable,
-      (args) => args as A,
+      requireArguments,
       options,
     );
   }
@@ -305,6 +306,7 @@ export abstract class Executor implements AsyncDisposable {
     toArgs: (item: never) => readonly unknown[],
     options: MapOptions,
   ): MapIterator<R> {
+    requireMapOptions(options);
     const submitter = toSubmitter({ group: Symbol("map"), priority: options.priority });
     return new MapIterator<R>({ ...submitter, admission: this.admission() }, iterable, toArgs, options);
   }

@@ -253,7 +253,7 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   #assertOpen(what: string): void {
-    if (this.done()) throw new InvalidStateError(`Cannot set ${what}: the future is already ${this.#describe()}`);
+    if (this.done()) throw new InvalidStateError(`Cannot set ${what} of ${this}: it has an outcome already`);
   }
 
   #cancelledError(): CancelledError {

@@ -12,7 +12,8 @@
  * ```
  *
  * A function travels to its worker in one of three ways:
- * 1. By its source, if it uses nothing but its arguments and globals.
+ * 1. By its source, if it uses nothing but its arguments and globals. An `import()` in it takes a full address (`node:`,
+ *    `npm:`, `jsr:`, an URL), as it belongs to no file.
  * 2. As an {@linkcode importable} function of its module.
  * 3. As a function of another module, through {@linkcode fromModule}.
  *

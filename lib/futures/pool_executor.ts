@@ -16,6 +16,8 @@ import type { Future } from "./future.ts";
 import type { PoolEventMap } from "./pool_events.ts";
 import type { PoolStatistics, WorkerInfo } from "./pool_statistics.ts";
 import { positiveInteger } from "../_positive_integer.ts";
+import { requireOptions } from "../_require.ts";
+import { requireSubmitOptions } from "./_submit_options.ts";
 import { TaskStream } from "./stream.ts";
 import { CALL } from "./_task.ts";
 
@@ -55,6 +57,7 @@ export abstract class PoolExecutor extends Executor {
     fn: (...args: A) => R,
     ...args: A
   ): Future<Awaited<R>> {
+    requireSubmitOptions(options);
     return this.#pool.submit(options, fn, args, CALL) as unknown as Future<Awaited<R>>;
   }
 
@@ -144,6 +147,7 @@ export abstract class PoolExecutor extends Executor {
     fn: (...args: A) => Iterable<T> | AsyncIterable<T>,
     ...args: A
   ): TaskStream<Awaited<T>> {
+    requireSubmitOptions(options);
     const { buffersize = 16, ...callOptions } = options;
     positiveInteger(buffersize, "buffersize");
     const pool = this.#pool;
@@ -269,6 +273,7 @@ export abstract class PoolExecutor extends Executor {
    * @returns A promise that resolves when the workers are gone.
    */
   override shutdown(options: ShutdownOptions = {}): Promise<void> {
+    requireOptions(options, "the options of shutdown()", "{ cancelFutures: true }");
     return this.#pool.shutdown(options);
   }
 }

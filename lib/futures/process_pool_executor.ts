@@ -11,6 +11,7 @@ import { Pool } from "./_pool.ts";
 import { PoolExecutor } from "./pool_executor.ts";
 import type { PoolOptions } from "./pool_options.ts";
 import { commonSettings } from "./_pool_settings.ts";
+import { requireOptions, requireTexts } from "../_require.ts";
 import { ProcessTransport } from "./_process_transport.ts";
 
 export type { PermissionName, ProcessPermissions };
@@ -113,7 +114,9 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
       // Its `Deno.execPath()` is the program itself, which would start itself over and over.
       throw new RuntimeError("Cannot start worker processes from a compiled program: use a ThreadPoolExecutor");
     }
-    const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, env, cwd, v8Flags = [] } = options;
+    requireOptions(options, "the options of ProcessPoolExecutor", "{ maxWorkers: 4 }");
+    const { maxWorkers = navigator.hardwareConcurrency, maxTasksPerChild, env, cwd } = options;
+    const v8Flags = requireTexts(options.v8Flags ?? [], "v8Flags");
     const common = commonSettings(
       maxTasksPerChild === undefined ? options : {
         ...options,
@@ -127,7 +130,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
     );
     const inherits = options.permissions === "inherit";
     const maxResult = positiveInteger(options.maxResultSize ?? 2 ** 30, "maxResultSize");
-    if (typeof env === "object") assertEnvironment(env);
+    if (env !== undefined && env !== "inherit") assertEnvironment(env);
     const { flags, canRead, canImport } = childFlags(options.permissions ?? "none");
     const pool = new Pool({
       ...common,
@@ -198,6 +201,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
 
 /** @throws {TypeError} If a variable cannot be one. */
 function assertEnvironment(env: Readonly<Record<string, unknown>>): void {
+  requireOptions(env, "env", '{ NAME: "value" }, or "inherit"');
   for (const [name, value] of Object.entries(env)) {
     if (name === "" || /[=\0]/.test(name)) {
       throw new TypeError(`Cannot set the variable ${Deno.inspect(name)}: a name has no "=" and is not empty`);

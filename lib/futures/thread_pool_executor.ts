@@ -9,6 +9,7 @@ import { assertPermissionNames } from "./_permissions.ts";
 import { PoolExecutor } from "./pool_executor.ts";
 import type { PoolOptions } from "./pool_options.ts";
 import { commonSettings } from "./_pool_settings.ts";
+import { requireOptions, shown } from "../_require.ts";
 import { CAN_UNREF_THREADS, ThreadTransport } from "./_thread_transport.ts";
 
 /**
@@ -85,11 +86,15 @@ export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExe
    * @throws {RuntimeError} While a worker imports a script that makes pools without a guard.
    */
   constructor(options: ThreadPoolExecutorOptions<I> = {}) {
+    requireOptions(options, "the options of ThreadPoolExecutor", "{ maxWorkers: 4 }");
     const { maxWorkers = Math.min(32, navigator.hardwareConcurrency + 4), permissions } = options;
     const common = commonSettings(options, maxWorkers, false);
     const maxMemory = common.maxMemory === Infinity ? null : common.maxMemory;
     if (typeof permissions === "object") assertPermissionNames(permissions);
-    const prefix = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;
+    const prefix: unknown = options.threadNamePrefix ?? `ThreadPoolExecutor-${pools++}`;
+    if (typeof prefix !== "string") {
+      throw new TypeError(`Cannot use ${shown(prefix)} as threadNamePrefix: pass a string`);
+    }
     super(
       new Pool({
         ...common,

@@ -5,6 +5,7 @@
 
 import { after } from "../_after.ts";
 import { type DurationLike, toMilliseconds } from "../_duration.ts";
+import { requireOptions } from "../_require.ts";
 import { Future, hasException, observe } from "./future.ts";
 
 /** For `returnWhen`: as soon as any future is done. */
@@ -87,6 +88,7 @@ export function wait<F extends Future<unknown>>(
   futures: Iterable<F>,
   options: WaitOptions = {},
 ): Promise<WaitResult<F>> {
+  requireOptions(options, "the options of wait()", "{ timeout: 1000 }");
   const { timeout, returnWhen = ALL_COMPLETED } = options;
   const unique = uniqueFutures(futures, "wait for");
   const limit = toMilliseconds(timeout, "timeout");

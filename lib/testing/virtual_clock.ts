@@ -17,11 +17,17 @@ export interface VirtualClockOptions {
 
 /**
  * A clock that stands still while code runs and leaps to the next timer as soon as nothing is left to run: an hour of
- * waiting takes no time, and the order is the same in each run.
+ * waiting takes no time, and the order is the same in each run. Where nothing is left that could go on, the run of the loop
+ * rejects with {@linkcode DeadlockError}, which names every task and what it waits for.
  *
  * Native promises that tasks wait for, such as a `fetch`, are waited for before time leaps. What can be known of native
  * code is what it awaits from here: code that waits for a timer of the loop and at the same time, by `Promise.all` or
  * `Promise.race`, for something of the host is taken to wait for the timer.
+ *
+ * A stand-in that never answers, to test a time limit, is therefore a future of the loop, `() => new Future()`, and not
+ * `new Promise(() => {})`, for which the clock waits until the host ends the program. `Date`, `performance.now()`,
+ * `setTimeout` and `AbortSignal.timeout()` are the host's and keep real time: code under test asks `loop.time()` and
+ * waits by `sleep`.
  *
  * A server and its clients may be in one loop: of a TCP connection between `startServer` and `openConnection` both sides
  * are known, and the clock stands still only while bytes are on their way. What the other side of any other connection, or
@@ -40,6 +46,17 @@ export interface VirtualClockOptions {
  * using loop = new EventLoop({ clock: new VirtualClock() });
  * await loop.runUntilComplete(sleep({ hours: 1 }));
  * assertEquals(loop.time(), 3_600_000);
+ * ```
+ *
+ * @example In `run()`, and with a service that never answers
+ * ```ts
+ * import { EventLoop, Future, run, TimeoutError, waitFor } from "@skein/skein/asyncio";
+ * import { VirtualClock } from "@skein/skein/testing";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const ask = () => new Future<string>();
+ * const loopFactory = () => new EventLoop({ clock: new VirtualClock() });
+ * await assertRejects(() => run(() => waitFor(ask(), { seconds: 30 }), { loopFactory }), TimeoutError);
  * ```
  */
 export class VirtualClock implements Clock {

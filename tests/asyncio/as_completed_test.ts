@@ -7,6 +7,7 @@ import {
   type GeneratorCoroutine,
   isfuture,
   sleep,
+  type Task,
   TimeoutError,
   wait,
 } from "../../lib/asyncio/mod.ts";
@@ -148,4 +149,12 @@ loopTest("asCompleted() refuses a future, a coroutine, and what cannot be awaite
   assertThrows(() => asCompleted([5 as never]), TypeError, "Cannot await 5");
   assertThrows(() => asCompleted([task], { timeout: NaN }), RangeError, "NaN");
   await task;
+});
+
+loopTest("asCompleted() gives the very tasks back, to the compiler as well", async () => {
+  const names = new Map<Task<number>, string>();
+  for (const n of [2, 1]) names.set(createTask(sleep(n, n)), `task ${n}`);
+  const seen: [string | undefined, number, boolean][] = [];
+  for await (const task of asCompleted(names.keys())) seen.push([names.get(task), task.result(), task.cancelled()]);
+  assertEquals(seen, [["task 1", 1, false], ["task 2", 2, false]]);
 });

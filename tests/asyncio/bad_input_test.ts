@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import {
+  asCompleted,
   type Awaitable,
   CancelledError,
   type Context,
@@ -419,4 +420,29 @@ Deno.test("VirtualClock.advance() refuses to go back", () => {
   assertThrows(() => clock.advance(Infinity), RangeError, "only goes on");
   clock.advance({ seconds: 1 });
   assertEquals(clock.time(), 1005);
+});
+
+loopTest("gather(), wait() and asCompleted() refuse what is no options, such as a second awaitable", () => {
+  const future = getRunningLoop().createFuture<void>();
+  for (const options of [5, null, [future]]) {
+    assertThrows(
+      () => gather([future], bad(options)),
+      TypeError,
+      "as the options of gather(): pass an object such as {",
+    );
+    assertThrows(() => wait([future], bad(options)), TypeError, "as the options of wait()");
+    assertThrows(() => asCompleted([future], bad(options)), TypeError, "as the options of asCompleted()");
+  }
+  return sleep(0);
+});
+
+loopTest("EventLoop.runInExecutor() refuses what is no executor", (loop) => {
+  for (const executor of [() => 1, undefined, {}]) {
+    assertThrows(
+      () => loop.runInExecutor(bad(executor), () => 1),
+      TypeError,
+      "pass an executor, or null for the default",
+    );
+  }
+  return sleep(0);
 });

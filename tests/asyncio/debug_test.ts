@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { EventLoop, run, sleep } from "../../lib/asyncio/mod.ts";
 import { reportsOf, runProgram, virtualLoop } from "./_helpers.ts";
 import { neverAwaited } from "./_kinds.ts";
@@ -29,6 +29,7 @@ Deno.test("EventLoop.debug shows where a future, a task and a handle were made",
     const text = String(made);
     assert(text.includes("created at") && text.includes(HERE), text);
     assert(!text.includes("lib/asyncio/"), text);
+    assert(!/created at\s+at /.test(text), text);
   }
   await loop.runUntilComplete(task);
 });
@@ -172,4 +173,19 @@ Deno.test("EventLoop.debug does not warn of the coroutine of a task that was can
     });
   `);
   assertEquals(lines, []);
+});
+
+Deno.test("EventLoop.debug refuses coroutine functions as callbacks, which a loop without takes", () => {
+  using loop = virtualLoop({ debug: true });
+  using other = virtualLoop();
+  for (const fn of [async function named() {}, function* named() {}]) {
+    assertThrows(
+      () => loop.callSoon(fn),
+      TypeError,
+      "the coroutine function named with callSoon(): pass a function that",
+    );
+    assertThrows(() => loop.callLater(1, fn), TypeError, "with callLater()");
+    assertThrows(() => loop.callAt(1, fn), TypeError, "with callAt()");
+    other.callSoon(fn).cancel();
+  }
 });

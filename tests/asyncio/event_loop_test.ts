@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   asCompleted,
   CancelledError,
@@ -143,6 +151,26 @@ Deno.test("EventLoop gives what a callback throws to the exception handler and g
   assertEquals(contexts.length, 1);
   assertStrictEquals(contexts[0]!.exception, error);
   assertEquals(contexts[0]!.message, "Exception in callback failing()");
+});
+
+Deno.test("EventLoop reports what a handler threw that throws, together with what it was told", () => {
+  using loop = virtualLoop();
+  const [told, thrown] = [new Error("told"), new Error("thrown")];
+  loop.setExceptionHandler(() => {
+    throw thrown;
+  });
+  const printed: unknown[][] = [];
+  const { error } = console;
+  console.error = (...args) => void printed.push(args);
+  try {
+    loop.callExceptionHandler({ message: "what happened", exception: told });
+  } finally {
+    console.error = error;
+  }
+  assertEquals(printed.length, 1);
+  const [text, exception] = printed[0]!;
+  assertStrictEquals(exception, thrown);
+  assertStringIncludes(text as string, "Unhandled error in exception handler\ncontext: what happened Error: told");
 });
 
 Deno.test("EventLoop ends its run with a KeyboardInterrupt of a task", async () => {
@@ -443,4 +471,13 @@ Deno.test("an HTTP request is answered while tasks spin", async () => {
 
 Deno.test("setEventLoop() refuses what is no loop", () => {
   assertThrows(() => setEventLoop({} as EventLoop), TypeError);
+});
+
+Deno.test("EventLoop() refuses options and a clock that are none, and shows how they look", () => {
+  const make = (options: unknown) => () => new EventLoop(options as never);
+  assertThrows(make(5), TypeError, "Cannot use 5 as the options of EventLoop: pass an object such as { clock: new");
+  assertThrows(make(new VirtualClock()), TypeError, "pass { clock: new VirtualClock() }");
+  for (const clock of [{}, 5, null, VirtualClock]) {
+    assertThrows(make({ clock }), TypeError, "as the clock of an EventLoop");
+  }
 });

@@ -16,6 +16,8 @@ class HeldWorker extends FakeTransport {
   asked = 0;
   /** Whether all calls that it holds have started, whatever the pool knows of it. */
   hasStartedAll = false;
+  /** Whether it has come to none of them. */
+  hasStartedNone = false;
   /** What it says that it gives back besides. */
   strays: readonly number[] = [];
   /** The calls that it holds: their numbers, and what they were given. */
@@ -54,7 +56,7 @@ class HeldWorker extends FakeTransport {
 
   override takeBack(): readonly number[] {
     this.asked++;
-    const seqs = this.hasStartedAll ? [] : this.#calls.splice(1).map(({ seq }) => seq);
+    const seqs = this.hasStartedAll ? [] : this.#calls.splice(this.hasStartedNone ? 0 : 1).map(({ seq }) => seq);
     seqs.push(...this.strays);
     if (this.#revokesAtOnce) return seqs;
     queueMicrotask(() => this.events.returned(seqs));
@@ -166,6 +168,23 @@ for (const revokesAtOnce of [true, false]) {
     await workers[1]!.end();
     assertEquals(workers[0]!.asked, 1);
     await workers[0]!.end();
+    await end();
+  });
+
+  Deno.test(`Pool ${kind} treats a worker that gave back all it had as one with nothing to do`, async () => {
+    const { submit, holds, workers, end } = await make(2);
+    await submit(4, 1, 2, 3);
+    assertEquals(holds(), [[1, 3], [2]]);
+    workers[0]!.hasStartedNone = true;
+    await workers[1]!.end();
+    assertEquals([holds(), workers[0]!.asked], [[[1], [3]], 1]);
+    // It is given calls ahead, and asked for them, as before.
+    workers[0]!.hasStartedNone = false;
+    await submit(4, 4, 5);
+    assertEquals(holds(), [[1, 4], [3, 5]]);
+    await workers[1]!.end();
+    await workers[1]!.end();
+    assertEquals([holds(), workers[0]!.asked], [[[1], [4]], 2]);
     await end();
   });
 

@@ -374,7 +374,7 @@ forEachPool("submit() of a generator function rejects, as a generator cannot be 
 
 for (
   const [what, fn, part] of [
-    ["a native function", Math.sqrt, "native function sqrt"],
+    ["a native function", Math.sqrt, "native function Math.sqrt"],
     ["a bound function", ((x: number) => x).bind(null), "bound function"],
     ["a bound function with a name", SOURCES["function"]!.bind(null, 1), "bound"],
     ["a class", Host, "class Host"],
