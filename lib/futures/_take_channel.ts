@@ -7,7 +7,8 @@ interface WorkerScope {
 /**
  * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none, and one
  * that posts some is told that nobody listens: code that was written for a worker of its own must not get in the way.
- * `onError` is told of a message that cannot be read. Part of the worker's program.
+ * Events that a task dispatches itself are its own. `onError` is told of a message that cannot be read. Part of the
+ * worker's program.
  */
 export function takeChannel(
   listener: (data: never) => void,
@@ -19,10 +20,12 @@ export function takeChannel(
     throw new TypeError("Cannot post a message from a task: nobody listens; return the value instead");
   };
   scope.addEventListener("message", (event) => {
+    if (!event.isTrusted) return;
     event.stopImmediatePropagation();
     listener(event.data as never);
   });
   scope.addEventListener("messageerror", (event) => {
+    if (!event.isTrusted) return;
     event.stopImmediatePropagation();
     onError();
   });
