@@ -114,13 +114,18 @@ export class ThreadTransport implements Transport {
     this.#worker.postMessage(program);
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
-    this.#post([
-      "init",
-      initializer === undefined ? null : [initializer.ref.id, initializer.args],
-      modules,
-      [],
-      maxMemory,
-    ]);
+    try {
+      this.#post([
+        "init",
+        initializer === undefined ? null : [initializer.ref.id, initializer.args],
+        modules,
+        [],
+        maxMemory,
+      ]);
+    } catch (error) {
+      this.#worker.terminate(); // the arguments have changed since they were looked at
+      throw error;
+    }
   }
 
   define(ref: FunctionRef): void {
