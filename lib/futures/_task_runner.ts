@@ -477,10 +477,12 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         takeCalls();
         table.clear();
         break;
-      case "unreadable":
+      case "unreadable": {
         takeCalls(); // those before them
-        link.send(["unreadable", inbox?.position() ?? 0]);
+        const seq = inbox?.lose();
+        if (seq !== undefined) link.send(["unreadable", seq]);
         break;
+      }
     }
     if (!waiting) pump();
   };

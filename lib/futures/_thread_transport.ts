@@ -134,11 +134,14 @@ export class ThreadTransport implements Transport {
   }
 
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
-    const { states, ids, sent, workerBell } = this.#slots;
+    const { states, ids, shapes, sent, workerBell } = this.#slots;
     const next = first + calls.length;
     const inMemory = transfer.length === 0 && !this.#follows && this.#outbox.write(first, calls);
     for (let seq = first; seq < next; seq++) {
-      if (!inMemory) ids[seq % SLOTS] = 0;
+      if (!inMemory) {
+        ids[seq % SLOTS] = 0;
+        shapes[seq % SLOTS] = next - seq;
+      }
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     }
     if (!inMemory) {
@@ -291,6 +294,15 @@ export class ThreadTransport implements Transport {
     }
   }
 
+  /** The worker cannot read the message with this call, which may have been taken back meanwhile. */
+  #loseMessage(first: number): void {
+    const end = first + Math.max(1, this.#slots.shapes[first % SLOTS]!);
+    for (let seq = first; seq < Math.min(end, this.#next); seq++) {
+      if (this.#state(seq) === SlotState.HANDED) return this.#events.unreadable(seq);
+    }
+    if (this.#next === 0) this.#events.unreadable(first); // it is the initializer's
+  }
+
   #report(message: FromWorker | null): void {
     this.#collect();
     switch (message?.[0]) {
@@ -322,7 +334,7 @@ export class ThreadTransport implements Transport {
         this.#events.large();
         break;
       case "unreadable":
-        this.#events.unreadable(message[1]);
+        this.#loseMessage(message[1]);
         break;
       case "exit":
         this.#end(
