@@ -76,8 +76,8 @@ export interface Inbox {
   /** Takes note that the calls before the number `seq` have come. */
   skipTo(seq: number): void;
   /**
-   * Calls `found` for each call that is there, in turn, up to the first that comes as a message, or whose function
-   * does.
+   * Calls `found` for each call that is there, in turn, up to the first that comes as a message, or whose function or
+   * shared memory does.
    */
   take(knows: (id: number) => boolean, found: (seq: number, id: number, given: Given) => void): void;
   /** Takes note of shared memory, which calls have by this number. A view is one of the `buffer` with that number. */
@@ -119,8 +119,12 @@ export function makeInbox(
     return isSent() && (ids[slot] !== 0 || Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED));
   };
 
-  /** What the call in a slot was given; garbage, or an error, if that has gone to another one meanwhile. */
-  function read(slot: number): Given {
+  /**
+   * What the call in a slot was given; `undefined` if it shares memory of which this worker has not been told yet, as
+   * that message was for a call before it, which was taken back. Garbage, or an error, if the slot has gone to another
+   * call meanwhile.
+   */
+  function read(slot: number): Given | undefined {
     const shape = shapes[slot]!;
     const first = slot * SLOT_ARGS;
     if (shape === TEXT_SHAPE) return getValue(texts, args, first) as Given;
@@ -128,7 +132,9 @@ export function makeInbox(
     for (let i = 0; i < (shape & 15); i++) {
       const state = (shape >> (4 * i + 4)) & 15;
       const number = args[first + i]!;
-      values.push(state === SlotState.SHARED ? shared.get(number)!() : valueOf(state, number, SlotState));
+      if (state !== SlotState.SHARED) values.push(valueOf(state, number, SlotState));
+      else if (shared.has(number)) values.push(shared.get(number)!());
+      else return undefined;
     }
     return values;
   }
@@ -178,15 +184,16 @@ export function makeInbox(
         if (Atomics.load(states, slot) !== handed) continue;
         const id = ids[slot]!;
         if (!knows(id)) return;
-        let given: Given;
+        let given: Given | undefined;
         try {
           given = read(slot);
         } catch (error) {
-          if (Atomics.load(states, slot) !== handed) continue;
-          throw error;
+          if (Atomics.load(states, slot) === handed) throw error;
         }
-        small = true;
-        found(next, id, given);
+        if (given !== undefined) {
+          small = true;
+          found(next, id, given);
+        } else if (Atomics.load(states, slot) === handed) return;
       }
       texts.release(end);
     },

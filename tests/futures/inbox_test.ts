@@ -290,6 +290,24 @@ Deno.test("ThreadTransport.revoke() takes calls out of slots that then have othe
   assertEquals(thread.outcomes, expected);
 });
 
+Deno.test("ThreadTransport.send() shares memory though the call that came with it first was taken back", async () => {
+  await using thread = new Thread();
+  const set = (memory: Int32Array) => memory[0] = 7;
+  const [blockId, setId] = await thread.start(block, set) as [number, number];
+  const flag = closed();
+  const memory = closed();
+  thread.transport.send(0, [[setId, [new Int32Array(1)]]], []); // a message, as any first call of a function
+  thread.transport.send(1, [[blockId, [flag]]], []);
+  await until(() => thread.transport.isRunning(1));
+  thread.transport.send(2, [[setId, [memory]]], []);
+  assert(thread.transport.revoke(2));
+  thread.transport.send(3, [[setId, [memory]], [setId, [memory]]], []);
+  open(flag);
+  await Promise.race([thread.hear(4), thread.exited.promise]);
+  assertEquals(thread.outcomes, [[0, 7], [1, undefined], [3, 7], [4, 7]]);
+  assertEquals(memory[0], 7);
+});
+
 Deno.test("ThreadTransport.forget() leaves alone what was sent before", async () => {
   await using thread = new Thread();
   const later = async (flag: Int32Array<SharedArrayBuffer>) => {
