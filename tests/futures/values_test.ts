@@ -237,6 +237,11 @@ const WRONG: Record<string, [make: () => unknown, part: string]> = {
   "a function deep down": [() => ({ a: [1, { callback: () => 1 }] }), ".a[1].callback is a function"],
   "a function in a map": [() => new Map([["k", { f: () => 1 }]]), `.get("k").f is a function`],
   "a symbol in a set": [() => new Set([Symbol("s")]), "member is a symbol"],
+  "a function in the cause of a cause": [
+    () => new Error("x", { cause: new Error("y", { cause: [1, () => 1] }) }),
+    ".cause.cause[1] is a function",
+  ],
+  "a function as a key of a map": [() => [new Map([[() => 1, 1]])], "[0] key is a function"],
   "a function as a cause": [() => new Error("x", { cause: () => 1 }), ".cause is a function"],
 };
 
@@ -335,6 +340,7 @@ const FOR_THREADS_ONLY: Record<string, [make: () => unknown, part: string]> = {
   "a Blob": [() => new Blob(["x"]), "Blob"],
   "a File": [() => new File(["x"], "f"), "File"],
   "a URL": [() => new URL("http://example.com/"), "URL"],
+  "a DOMException": [() => new DOMException("message", "AbortError"), "DOMException"],
   "a MessagePort": [() => {
     const { port1, port2 } = new MessageChannel();
     port2.close();
