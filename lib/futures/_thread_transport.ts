@@ -4,6 +4,7 @@
  */
 
 import { makeBell, ring } from "./_bell.ts";
+import { findUncloneable, isForeign } from "./_cloneable.ts";
 import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
@@ -137,6 +138,7 @@ export class ThreadTransport implements Transport {
     const { states, ids, shapes, sent, workerBell } = this.#slots;
     const next = first + calls.length;
     const inMemory = transfer.length === 0 && !this.#follows && this.#outbox.write(first, calls);
+    if (!inMemory) assertKept(calls, transfer);
     for (let seq = first; seq < next; seq++) {
       if (!inMemory) {
         ids[seq % SLOTS] = 0;
@@ -389,5 +391,20 @@ export class ThreadTransport implements Transport {
     this.#bell.close();
     this.#worker.terminate();
     queueMicrotask(() => this.#events.exited(exit));
+  }
+}
+
+/** Refuses what would arrive as something else. */
+function assertKept(calls: readonly Call[], transfer: readonly Transferable[]): void {
+  for (const [id, given] of calls) {
+    const args = "context" in given ? given.args : given;
+    const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
+    for (const list of lists) {
+      for (const value of list) {
+        if (!isForeign(value) || transfer.includes(value as Transferable)) continue;
+        const found = findUncloneable(value, false);
+        if (found !== null) throw new TypeError(found);
+      }
+    }
   }
 }
