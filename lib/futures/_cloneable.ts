@@ -13,65 +13,93 @@
  * MessagePort) cannot follow.
  * @param buffers Where to put the buffers that are met, if they are wanted.
  */
-export function findUncloneable(value: unknown, toProcess: boolean, buffers?: Set<unknown>): string | null {
+export function findUncloneable(
+  value: unknown,
+  toProcess: boolean,
+  buffers?: Set<unknown>,
+): string | null {
   const PLAIN =
     /^\[object (?:Object|Array|Arguments|Map|Set|Date|RegExp|Error|Boolean|Number|String|BigInt|(?:Big)?(?:Ui|I)nt\d+(?:Clamped)?Array|Float\d+Array|ArrayBuffer|DataView)\]$/;
   const seen = new Set<unknown>();
 
-  function cloneable(value: unknown): boolean {
+  /** `kept`: also what it is. */
+  function cloneable(value: unknown, kept = ""): boolean {
     try {
-      structuredClone(value);
-      return true;
+      const clone: unknown = structuredClone(value);
+      return kept === "" || Object.prototype.toString.call(clone) === kept;
     } catch {
       return false;
     }
   }
 
-  function find(value: unknown, path: string): string | null {
-    if (typeof value === "function") return `${path} is a function`;
-    if (typeof value === "symbol") return `${path} is a symbol`;
+  /** The way to it is put together on the way back, which is gone by nearly no value. */
+  function find(value: unknown): string | null {
+    if (typeof value === "function") return " is a function";
+    if (typeof value === "symbol") return " is a symbol";
     if (typeof value !== "object" || value === null || seen.has(value)) return null;
     seen.add(value);
+    if (Array.isArray(value)) return findIn(value);
     if (ArrayBuffer.isView(value)) {
       buffers?.add(value.buffer);
-      return toProcess && value.buffer instanceof SharedArrayBuffer ? `${path} is a view of shared memory` : null;
+      return toProcess && value.buffer instanceof SharedArrayBuffer ? " is a view of shared memory" : null;
     }
     if (value instanceof Map) {
       for (const [key, item] of value) {
-        const found = find(key, `${path} key`) ?? find(item, `${path}.get(${Deno.inspect(key, { depth: 0 })})`);
-        if (found !== null) return found;
+        let found = find(key);
+        if (found !== null) return ` key${found}`;
+        found = find(item);
+        if (found !== null) return `.get(${Deno.inspect(key, { depth: 0 })})${found}`;
       }
-    } else if (value instanceof Set) {
+      return null;
+    }
+    if (value instanceof Set) {
       for (const item of value) {
-        const found = find(item, `${path} member`);
-        if (found !== null) return found;
+        const found = find(item);
+        if (found !== null) return ` member${found}`;
       }
-    } else if (value instanceof Error) {
-      return find(value.cause, `${path}.cause`);
-    } else {
-      if (value instanceof ArrayBuffer) buffers?.add(value);
-      const tag = Object.prototype.toString.call(value);
-      if (!PLAIN.test(tag)) {
-        const name = tag.slice("[object ".length, -1);
-        const global = (globalThis as Record<string, unknown>)[name];
-        const platform = typeof global === "function" && value instanceof global;
-        if ((toProcess && platform) || !cloneable(value)) return `${path} is a ${name}`;
-      }
-      for (const key of Object.keys(value)) {
-        const step = Array.isArray(value) ? `[${key}]` : `.${key}`;
-        const found = find((value as Record<string, unknown>)[key], path + step);
-        if (found !== null) return found;
-      }
+      return null;
+    }
+    // The serializer of processes takes a DOMException for an error without a name and a message.
+    if (value instanceof Error && !(toProcess && value instanceof DOMException)) {
+      const found = find(value.cause);
+      return found === null ? null : `.cause${found}`;
+    }
+    if (value instanceof ArrayBuffer) buffers?.add(value);
+    const tag = Object.prototype.toString.call(value);
+    if (tag !== "[object Object]" && !PLAIN.test(tag)) {
+      const name = tag.slice("[object ".length, -1);
+      const global = (globalThis as Record<string, unknown>)[name];
+      const platform = typeof global === "function" && value instanceof global;
+      if (platform ? toProcess || !cloneable(value, tag) : !cloneable(value)) return ` is a ${name}`;
+    }
+    return findIn(value);
+  }
+
+  function findIn(value: object): string | null {
+    for (const key of Object.keys(value)) {
+      const found = find((value as Record<string, unknown>)[key]);
+      if (found !== null) return (Array.isArray(value) ? `[${key}]` : `.${key}`) + found;
     }
     return null;
   }
 
   try {
-    return find(value, "");
+    return find(value);
   } catch (error) {
     if (error instanceof RangeError && error.message.includes("call stack")) return " is nested too deeply";
     return ` has a property that throws when it is read: ${
       error instanceof Error ? error.message : Deno.inspect(error)
     }`;
   }
+}
+
+/**
+ * Whether a value may be an object of the platform, such as a URL. In a message Deno makes an empty object of most of
+ * these, without a word. Part of the worker's program, so it uses nothing from around it.
+ */
+export function isForeign(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    !/^\[object (?:Object|Array|Map|Set|Date|RegExp|Error|\w+Array|ArrayBuffer|DataView)\]$/.test(
+      Object.prototype.toString.call(value),
+    );
 }

@@ -67,13 +67,17 @@ interface Parts {
 export interface Inbox {
   /** Takes note that the worker is awake, as a message has come. */
   awake(): void;
-  /** The number of the next call. */
-  position(): number;
+  /**
+   * Takes note that a message with calls, the next one that was to come, cannot be read.
+   *
+   * @returns The first of its calls that was not taken back, if there is one.
+   */
+  lose(): number | undefined;
   /** Takes note that the calls before the number `seq` have come. */
   skipTo(seq: number): void;
   /**
-   * Calls `found` for each call that is there, in turn, up to the first that comes as a message, or whose function
-   * does.
+   * Calls `found` for each call that is there, in turn, up to the first that comes as a message, or whose function or
+   * shared memory does.
    */
   take(knows: (id: number) => boolean, found: (seq: number, id: number, given: Given) => void): void;
   /** Takes note of shared memory, which calls have by this number. A view is one of the `buffer` with that number. */
@@ -97,6 +101,10 @@ export function makeInbox(
   /** Whether the last call came by the memory. While it looks for more of these, messages are late. */
   let small = false;
   let waits = 0;
+  /** The messages with calls that were met and have not come: the numbers of the first call, and after the last one. */
+  const due: { readonly first: number; readonly end: number }[] = [];
+  /** The calls before this number have come, or are in one of these. */
+  let met = 0;
   /** What gives what is known by a number. */
   const shared = new Map<number, () => SharedValue>();
   let look = () => {};
@@ -111,8 +119,12 @@ export function makeInbox(
     return isSent() && (ids[slot] !== 0 || Atomics.load(states, slot) !== slotWord(next, SLOTS, SlotState.HANDED));
   };
 
-  /** What the call in a slot was given; garbage, or an error, if that has gone to another one meanwhile. */
-  function read(slot: number): Given {
+  /**
+   * What the call in a slot was given; `undefined` if it shares memory of which this worker has not been told yet, as
+   * that message was for a call before it, which was taken back. Garbage, or an error, if the slot has gone to another
+   * call meanwhile.
+   */
+  function read(slot: number): Given | undefined {
     const shape = shapes[slot]!;
     const first = slot * SLOT_ARGS;
     if (shape === TEXT_SHAPE) return getValue(texts, args, first) as Given;
@@ -120,9 +132,21 @@ export function makeInbox(
     for (let i = 0; i < (shape & 15); i++) {
       const state = (shape >> (4 * i + 4)) & 15;
       const number = args[first + i]!;
-      values.push(state === SlotState.SHARED ? shared.get(number)!() : valueOf(state, number, SlotState));
+      if (state !== SlotState.SHARED) values.push(valueOf(state, number, SlotState));
+      else if (shared.has(number)) values.push(shared.get(number)!());
+      else return undefined;
     }
     return values;
+  }
+
+  /** Takes note of a message with the next call, which may have been taken back: the message comes all the same. */
+  function meet(slot: number): void {
+    if (ids[slot] !== 0 || next < met) return;
+    const word = Atomics.load(states, slot);
+    if (word !== slotWord(next, SLOTS, SlotState.HANDED) && word !== slotWord(next, SLOTS, SlotState.REVOKED)) return;
+    const end = next + shapes[slot]!;
+    // Otherwise the slot has gone to another call meanwhile.
+    if (Atomics.load(states, slot) === word) due.push({ first: next, end: met = end });
   }
 
   function awake(): void {
@@ -134,9 +158,19 @@ export function makeInbox(
 
   return {
     awake,
-    position: () => next,
+    lose() {
+      if (due.length === 0) meet(next % SLOTS); // it may be here before it counts as sent
+      const message = due.shift();
+      if (message === undefined) return next;
+      for (let seq = message.first; seq < message.end; seq++) {
+        if (Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.HANDED)) return seq;
+      }
+      return undefined;
+    },
     skipTo(seq) {
       next = Math.max(next, seq);
+      met = Math.max(met, seq);
+      while (due.length > 0 && due[0]!.first < seq) due.shift();
       small = false;
     },
     take(knows, found) {
@@ -145,19 +179,21 @@ export function makeInbox(
       for (; isSent(); next++) {
         const slot = next % SLOTS;
         const handed = slotWord(next, SLOTS, SlotState.HANDED);
+        meet(slot);
         // Otherwise it was taken back, and the slot may have another call already.
         if (Atomics.load(states, slot) !== handed) continue;
         const id = ids[slot]!;
         if (!knows(id)) return;
-        let given: Given;
+        let given: Given | undefined;
         try {
           given = read(slot);
         } catch (error) {
-          if (Atomics.load(states, slot) !== handed) continue;
-          throw error;
+          if (Atomics.load(states, slot) === handed) throw error;
         }
-        small = true;
-        found(next, id, given);
+        if (given !== undefined) {
+          small = true;
+          found(next, id, given);
+        } else if (Atomics.load(states, slot) === handed) return;
       }
       texts.release(end);
     },

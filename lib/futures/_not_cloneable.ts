@@ -29,7 +29,7 @@ export function assertCloneable(name: string, args: readonly unknown[], toProces
   } catch (cause) {
     throw notCloneable(name, args, toProcess, cause);
   }
-  if (toProcess && findUncloneable(args, true) !== null) throw notCloneable(name, args, toProcess, undefined);
+  if (findUncloneable(args, toProcess) !== null) throw notCloneable(name, args, toProcess, undefined);
 }
 
 /**
@@ -53,7 +53,7 @@ export function cloneContext(
     let cause: unknown;
     try {
       copy[key] = structuredClone(value);
-      if (!toProcess || findUncloneable(value, true) === null) continue;
+      if (findUncloneable(value, toProcess) === null) continue;
     } catch (error) {
       cause = error;
     }

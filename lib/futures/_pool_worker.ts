@@ -73,6 +73,7 @@ export class PoolWorker {
       this.#define(ref);
       if (stream !== undefined) this.transport.openStream(this.#next + i, stream.window);
     }
+    for (const task of tasks) task.handing = true;
     try {
       this.transport.send(
         this.#next,
@@ -87,6 +88,8 @@ export class PoolWorker {
         if (stream !== undefined) this.transport.openStream(this.#next + i, 0);
       }
       throw error;
+    } finally {
+      for (const task of tasks) task.handing = false;
     }
     if (this.count === 0) this.progressAt = performance.now();
     for (const task of tasks) {

@@ -6,8 +6,8 @@ interface WorkerScope {
 
 /**
  * Takes the channel to the parent for the worker's own program. A task that listens to messages hears none: code that
- * was written for a worker of its own must not get in the way. `onError` is told of a message that cannot be read. Part
- * of the worker's program.
+ * was written for a worker of its own must not get in the way. Events that a task dispatches itself are its own.
+ * `onError` is told of a message that cannot be read. Part of the worker's program.
  */
 export function takeChannel(
   listener: (data: never) => void,
@@ -16,10 +16,12 @@ export function takeChannel(
   const scope = self as unknown as WorkerScope;
   const post = scope.postMessage.bind(self);
   scope.addEventListener("message", (event) => {
+    if (!event.isTrusted) return;
     event.stopImmediatePropagation();
     listener(event.data as never);
   });
   scope.addEventListener("messageerror", (event) => {
+    if (!event.isTrusted) return;
     event.stopImmediatePropagation();
     onError();
   });

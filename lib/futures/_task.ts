@@ -103,6 +103,8 @@ export class Task extends Future<unknown> {
   alone = false;
   /** Whether it is in the queue. */
   queued = false;
+  /** Whether it is being handed to a worker. */
+  handing = false;
   /** When it was submitted. */
   submittedAt = 0;
   /** How often it has run. */
@@ -147,6 +149,7 @@ export class Task extends Future<unknown> {
 
   override cancel(): boolean {
     if (this.done()) return super.cancel();
+    if (this.handing) return false; // a getter of its arguments asks, when it is too late
     // What a worker has may be running: it is asked, over shared memory where there is some.
     const { worker } = this;
     if (worker !== undefined && !worker.revoke(this)) return false;

@@ -13,9 +13,9 @@ import type { Parts } from "./_worker_program.ts";
 export interface Link {
   /**
    * Reports the result. Throws, with nothing sent, if it cannot be cloned. `follows`: there are messages of this call,
-   * which it must not overtake.
+   * which it must not overtake. `isChunk`: it is a {@linkcode ChunkResult}.
    */
-  result(seq: number, duration: number, value: unknown, follows: boolean): void;
+  result(seq: number, duration: number, value: unknown, follows: boolean, isChunk: boolean): void;
   /** Says everything else. */
   send(message: FromWorker): void;
   /** Where a value cannot be cloned. */
@@ -227,9 +227,9 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     // Before the outcome, so that the parent sends no more calls on it.
     if (maxMemory !== Infinity) watchMemory(position === calls.length);
     try {
-      link.result(seq, duration, value, spoke === seq);
+      link.result(seq, duration, value, spoke === seq, isChunk);
     } catch (cause) {
-      if (isChunk) link.result(seq, duration, cutChunk(name, value as ChunkResult), spoke === seq);
+      if (isChunk) link.result(seq, duration, cutChunk(name, value as ChunkResult), spoke === seq, isChunk);
       else fail(seq, name, notCloneable(name, value, cause));
     }
     // Not before: to report may take time, as when a pipe is full, and that is not the next call's.
@@ -477,10 +477,12 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
         takeCalls();
         table.clear();
         break;
-      case "unreadable":
+      case "unreadable": {
         takeCalls(); // those before them
-        link.send(["unreadable", inbox?.position() ?? 0]);
+        const seq = inbox?.lose();
+        if (seq !== undefined) link.send(["unreadable", seq]);
         break;
+      }
     }
     if (!waiting) pump();
   };

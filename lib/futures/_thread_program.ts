@@ -1,4 +1,4 @@
-import type { ToWorker } from "./_protocol.ts";
+import type { ChunkResult, ToWorker } from "./_protocol.ts";
 import type { Link } from "./_task_runner.ts";
 import type { Parts } from "./_worker_program.ts";
 
@@ -27,8 +27,16 @@ export function threadProgram(parts: Parts): void {
       return parts.putValue(texts, isPlain, MAX_TEXT, args, slot * SLOT_ARGS, value) ? SlotState.TEXT : state;
     };
 
+    /** Refuses what would arrive as something else. */
+    const check = (value: unknown): void => {
+      const found = parts.isForeign(value) ? parts.findUncloneable(value, false) : null;
+      if (found !== null) throw new TypeError(found);
+    };
+
     const link: Link = {
-      result(seq, duration, value, follows) {
+      result(seq, duration, value, follows, isChunk) {
+        if (isChunk) { for (const each of (value as ChunkResult).values) check(each); }
+        else check(value);
         const slot = seq % SLOTS;
         const state = follows ? SlotState.SENT : write(slot, value);
         // The state first: with its outcome known, the parent may give the slot to another call.
@@ -42,7 +50,8 @@ export function threadProgram(parts: Parts): void {
         parts.ring(parentBell);
       },
       send(message) {
-        if (message[0] === "error") {
+        if (message[0] === "progress" || message[0] === "yield") check(message[2]);
+        else if (message[0] === "error") {
           Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
         }
         post(message);

@@ -4,6 +4,7 @@
  */
 
 import { makeBell, ring } from "./_bell.ts";
+import { findUncloneable, isForeign } from "./_cloneable.ts";
 import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
@@ -114,13 +115,18 @@ export class ThreadTransport implements Transport {
     this.#worker.postMessage(program);
     this.#worker.postMessage(this.#memory);
     if (initializer !== undefined) this.define(initializer.ref);
-    this.#post([
-      "init",
-      initializer === undefined ? null : [initializer.ref.id, initializer.args],
-      modules,
-      [],
-      maxMemory,
-    ]);
+    try {
+      this.#post([
+        "init",
+        initializer === undefined ? null : [initializer.ref.id, initializer.args],
+        modules,
+        [],
+        maxMemory,
+      ]);
+    } catch (error) {
+      this.#worker.terminate(); // the arguments have changed since they were looked at
+      throw error;
+    }
   }
 
   define(ref: FunctionRef): void {
@@ -129,11 +135,15 @@ export class ThreadTransport implements Transport {
   }
 
   send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
-    const { states, ids, sent, workerBell } = this.#slots;
+    const { states, ids, shapes, sent, workerBell } = this.#slots;
     const next = first + calls.length;
     const inMemory = transfer.length === 0 && !this.#follows && this.#outbox.write(first, calls);
+    if (!inMemory) assertKept(calls, transfer);
     for (let seq = first; seq < next; seq++) {
-      if (!inMemory) ids[seq % SLOTS] = 0;
+      if (!inMemory) {
+        ids[seq % SLOTS] = 0;
+        shapes[seq % SLOTS] = next - seq;
+      }
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     }
     if (!inMemory) {
@@ -286,6 +296,15 @@ export class ThreadTransport implements Transport {
     }
   }
 
+  /** The worker cannot read the message with this call, which may have been taken back meanwhile. */
+  #loseMessage(first: number): void {
+    const end = first + Math.max(1, this.#slots.shapes[first % SLOTS]!);
+    for (let seq = first; seq < Math.min(end, this.#next); seq++) {
+      if (this.#state(seq) === SlotState.HANDED) return this.#events.unreadable(seq);
+    }
+    if (this.#next === 0) this.#events.unreadable(first); // it is the initializer's
+  }
+
   #report(message: FromWorker | null): void {
     this.#collect();
     switch (message?.[0]) {
@@ -317,7 +336,7 @@ export class ThreadTransport implements Transport {
         this.#events.large();
         break;
       case "unreadable":
-        this.#events.unreadable(message[1]);
+        this.#loseMessage(message[1]);
         break;
       case "exit":
         this.#end(
@@ -372,5 +391,20 @@ export class ThreadTransport implements Transport {
     this.#bell.close();
     this.#worker.terminate();
     queueMicrotask(() => this.#events.exited(exit));
+  }
+}
+
+/** Refuses what would arrive as something else. */
+function assertKept(calls: readonly Call[], transfer: readonly Transferable[]): void {
+  for (const [id, given] of calls) {
+    const args = "context" in given ? given.args : given;
+    const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
+    for (const list of lists) {
+      for (const value of list) {
+        if (!isForeign(value) || transfer.includes(value as Transferable)) continue;
+        const found = findUncloneable(value, false);
+        if (found !== null) throw new TypeError(found);
+      }
+    }
   }
 }

@@ -9,7 +9,7 @@
 
 import { makeBell, ring } from "./_bell.ts";
 import { makeCodec } from "./_codec.ts";
-import { findUncloneable } from "./_cloneable.ts";
+import { findUncloneable, isForeign } from "./_cloneable.ts";
 import { encodeError } from "./_error_codec.ts";
 import { makeInbox, makePatience, nextTurn, POLL } from "./_inbox.ts";
 import { makeIsPlain } from "./_plain_data.ts";
@@ -49,6 +49,7 @@ export interface Parts {
   readonly POLL: number;
   readonly encodeError: typeof encodeError;
   readonly findUncloneable: typeof findUncloneable;
+  readonly isForeign: typeof isForeign;
   readonly layOutSlots: typeof layOutSlots;
   readonly slotWord: typeof slotWord;
   readonly stateOf: typeof stateOf;
@@ -83,6 +84,7 @@ const PARTS = `{
   Mail: ${JSON.stringify(Mail)},
   encodeError: ${encodeError},
   findUncloneable: ${findUncloneable},
+  isForeign: ${isForeign},
   layOutSlots: ${layOutSlots},
   slotWord: ${slotWord},
   stateOf: ${stateOf},

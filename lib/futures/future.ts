@@ -5,7 +5,7 @@
 
 import { after } from "../_after.ts";
 import { type DurationLike, toMilliseconds } from "../_duration.ts";
-import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
+import { CancelledError, InvalidStateError, RuntimeError, TimeoutError } from "./errors.ts";
 
 export type { DurationLike };
 
@@ -179,7 +179,7 @@ export class Future<T> implements PromiseLike<T> {
    * For executors: says that the call is about to start.
    *
    * @returns `true` if it may start; `false` if it was cancelled and must not.
-   * @throws {InvalidStateError} If it has started or ended already.
+   * @throws {RuntimeError} If it has started or ended already.
    */
   setRunningOrNotifyCancel(): boolean {
     if (this.#state === "CANCELLED") {
@@ -187,7 +187,7 @@ export class Future<T> implements PromiseLike<T> {
       return false;
     }
     if (this.#state !== "PENDING") {
-      throw new InvalidStateError(`Cannot start a call twice: the future is ${this.#describe()}`);
+      throw new RuntimeError(`Cannot start a call twice: the future is ${this.#describe()}`);
     }
     this.#state = "RUNNING";
     return true;

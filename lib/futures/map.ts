@@ -261,9 +261,9 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
       this.#submitted.length >= this.#ahead || this.#isFull()
     ) return;
     this.#reading = this.#readTask().catch((error) => {
-      // It is thrown after the results of the items before it.
-      if (this.#source === undefined) return;
+      if (this.#ended || this.#failure !== undefined) return; // the iteration stopped meanwhile
       this.#source = undefined;
+      // It is thrown after the results of the items before it.
       this.#failure = { error };
     }).then(() => {
       this.#reading = undefined;
@@ -290,7 +290,12 @@ export class MapIterator<R> implements AsyncIterableIterator<R, void, void>, Asy
       await this.#room();
       if (this.#ended || this.#source !== rest) return;
     }
-    this.#submit(lists);
+    try {
+      this.#submit(lists);
+    } catch (error) {
+      abandon(rest);
+      throw error;
+    }
   }
 
   #submit(lists: readonly (readonly unknown[])[]): void {

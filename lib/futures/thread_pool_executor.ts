@@ -40,7 +40,9 @@ let pools = 0;
 
 /**
  * Runs calls in Web Workers: threads with memory of their own, so they use all cores. Arguments and results are copied
- * (structured clone), moved (`transfer`) or, as a `SharedArrayBuffer`, shared.
+ * (structured clone), moved (`transfer`) or, as a `SharedArrayBuffer`, shared. An object of the platform that cannot be
+ * copied, such as a `URL`, is refused as an argument, a result or a value of a stream; where it is a part of one, Deno
+ * makes an empty object of it.
  *
  * It needs no permission for functions that travel by their source; importing a local module in a thread needs
  * `--allow-read`. A thread has the permissions of the program.

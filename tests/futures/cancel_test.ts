@@ -167,3 +167,18 @@ Deno.test("ThreadTransport has nothing held of calls that are over, though its t
   assertEquals(code, 0);
   assert(Number(stdout) < 8_000_000, `${stdout} bytes after 49,000 calls of some 250 each`);
 });
+
+forEachPool("Future.cancel() is false in a getter of the arguments, as they are being sent", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const said: boolean[] = [];
+  const trap = {
+    get value(): unknown {
+      said.push(future.cancel());
+      return new Date(0);
+    },
+  };
+  const future: Future<Date> = pool.submit((it: { value: unknown }) => it.value as Date, trap);
+  assertEquals(await future, new Date(0));
+  assert(said.length > 0 && !said.includes(true));
+  assertEquals([future.cancelled(), pool.statistics().cancelled], [false, 0]);
+});

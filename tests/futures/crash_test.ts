@@ -199,6 +199,25 @@ poolTest("WorkerCrashedError says what a task threw that nobody caught, however 
 
 // -- What does a worker no harm
 
+forEachPool("submit() runs on after a task that dispatched messages itself, which it hears", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const heard = pool.submit(() => {
+    const heard: string[] = [];
+    const listener = (event: Event) => heard.push(event.type);
+    for (const type of ["message", "messageerror"]) {
+      self.addEventListener(type, listener);
+      for (const data of [null, "hello", ["exit"], ["run", 1, []], ["abandon", 0]]) {
+        self.dispatchEvent(new MessageEvent(type, { data }));
+      }
+      self.removeEventListener(type, listener);
+    }
+    return heard;
+  });
+  assertEquals(await heard, [...Array(5).fill("message"), ...Array(5).fill("messageerror")]);
+  assertEquals(await pool.submit((x: number) => x + 1, 1), 2);
+  assertEquals(pool.statistics().workersStarted, 1);
+});
+
 forEachPool("submit() runs on after a task that set self.onmessage", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
   const heard = await pool.submit(() => {

@@ -24,7 +24,7 @@ import {
 } from "../../lib/futures/_protocol.ts";
 import { getValue, makeTextRing } from "../../lib/futures/_text_ring.ts";
 import { ThreadTransport } from "../../lib/futures/_thread_transport.ts";
-import { makeFresh, makeQuick, poolTest } from "./_helpers.ts";
+import { makeFresh, makeQuick, poolTest, until } from "./_helpers.ts";
 
 const PARTS = {
   SLOTS,
@@ -190,6 +190,7 @@ Deno.test("Outbox.write() tells of shared memory once, and then gives its number
 /** A thread, and what it says. */
 class Thread implements AsyncDisposable {
   readonly outcomes: [seq: number, value: unknown][] = [];
+  readonly unreadable: number[] = [];
   readonly transport: ThreadTransport;
   readonly exited = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
@@ -211,7 +212,7 @@ class Thread implements AsyncDisposable {
         progress: refuse,
         yielded: refuse,
         large: refuse,
-        unreadable: refuse,
+        unreadable: (seq) => this.unreadable.push(seq),
         drained: () => {
           this.#heard.resolve();
           this.#heard = Promise.withResolvers();
@@ -232,8 +233,12 @@ class Thread implements AsyncDisposable {
     });
   }
 
-  async hear(count: number): Promise<void> {
-    while (this.outcomes.length < count) await this.#heard.promise;
+  hear(count: number): Promise<void> {
+    return this.hearUntil(() => this.outcomes.length >= count);
+  }
+
+  async hearUntil(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.#heard.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -285,6 +290,24 @@ Deno.test("ThreadTransport.revoke() takes calls out of slots that then have othe
   assertEquals(thread.outcomes, expected);
 });
 
+Deno.test("ThreadTransport.send() shares memory though the call that came with it first was taken back", async () => {
+  await using thread = new Thread();
+  const set = (memory: Int32Array) => memory[0] = 7;
+  const [blockId, setId] = await thread.start(block, set) as [number, number];
+  const flag = closed();
+  const memory = closed();
+  thread.transport.send(0, [[setId, [new Int32Array(1)]]], []); // a message, as any first call of a function
+  thread.transport.send(1, [[blockId, [flag]]], []);
+  await until(() => thread.transport.isRunning(1));
+  thread.transport.send(2, [[setId, [memory]]], []);
+  assert(thread.transport.revoke(2));
+  thread.transport.send(3, [[setId, [memory]], [setId, [memory]]], []);
+  open(flag);
+  await Promise.race([thread.hear(4), thread.exited.promise]);
+  assertEquals(thread.outcomes, [[0, 7], [1, undefined], [3, 7], [4, 7]]);
+  assertEquals(memory[0], 7);
+});
+
 Deno.test("ThreadTransport.forget() leaves alone what was sent before", async () => {
   await using thread = new Thread();
   const later = async (flag: Int32Array<SharedArrayBuffer>) => {
@@ -317,6 +340,76 @@ Deno.test("ThreadTransport.mayHaveStarted() knows of calls in the memory of a th
   await thread.exited.promise;
   assertEquals(thread.outcomes.slice(0, 2), [[0, undefined], [1, 0]]);
   assertEquals([2, 4, 5].map((seq) => thread.transport.mayHaveStarted(seq)), [true, false, false]);
+});
+
+/** Nested so deeply that it can be written here and not be read by a thread, whose stack is smaller. */
+async function makeUnreadable(): Promise<unknown> {
+  await using thread = new Thread();
+  const [id] = await thread.start(count) as [number];
+  let node: unknown = null;
+  for (let seq = 0;; seq++) {
+    for (let depth = 0; depth < 100; depth++) node = { node, one: 1n };
+    thread.transport.send(seq, [[id, [node]]], []);
+    await thread.hearUntil(() => thread.outcomes.length > seq || thread.unreadable.length > 0);
+    if (thread.unreadable.length > 0) return node;
+  }
+}
+
+Deno.test("ThreadTransport tells of calls that cannot be read, and of none that comes after one that was taken back", async () => {
+  const deep = await makeUnreadable();
+  await using thread = new Thread();
+  const [id, blockId] = await thread.start(count, block) as [number, number];
+  const flag = closed();
+  thread.transport.send(0, [[blockId, [flag]]], []);
+  thread.transport.send(1, [[id, [deep]]], []);
+  thread.transport.send(2, [[id, ["as text"]]], []);
+  thread.transport.send(3, [[id, [deep]]], []);
+  thread.transport.send(4, [[id, [new Date(0)]]], []);
+  thread.transport.send(5, [[id, [deep]], [id, [0]], [id, [0]]], []);
+  thread.transport.send(8, [[id, [new Date(0)]]], []);
+  for (const seq of [1, 3, 5]) assert(thread.transport.revoke(seq));
+  open(flag);
+  await thread.hearUntil(() => thread.outcomes.length === 3 && thread.unreadable.length > 0);
+  assertEquals(thread.outcomes, [[0, undefined], [2, 0], [4, 1]]);
+  assertEquals(thread.unreadable, [6], "the first of its message that was not taken back");
+  for (const seq of [6, 7]) assert(thread.transport.revoke(seq));
+  thread.transport.send(9, [[id, [deep]]], []);
+  await thread.hearUntil(() => thread.outcomes.length === 4 && thread.unreadable.length > 1);
+  assertEquals(thread.outcomes[3], [8, 2]);
+  assertEquals(thread.unreadable, [6, 9]);
+});
+
+Deno.test("ThreadTransport does not tell of a call that was taken back before its parent heard that it cannot be read", async () => {
+  const deep = await makeUnreadable();
+  const untilAbandoned = async (flag: Int32Array<SharedArrayBuffer>) => {
+    const task = (globalThis as never)[Symbol.for("@skein/skein.task")] as { taskSignal(): AbortSignal };
+    const signal = task.taskSignal();
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    Atomics.store(flag, 0, 1);
+    Atomics.notify(flag, 0);
+  };
+  for (const company of [[], [0], [0, 1]]) {
+    await using thread = new Thread();
+    const [id, waitId, dateId] = await thread.start(count, untilAbandoned, () => new Date(0)) as [
+      number,
+      number,
+      number,
+    ];
+    const flag = closed();
+    thread.transport.send(0, [[waitId, [flag]]], []);
+    await until(() => thread.transport.isRunning(0));
+    thread.transport.send(1, [deep, ...company].map((argument) => [id, [argument]] as const), []);
+    thread.transport.abandon(0);
+    Atomics.wait(flag, 0, 0); // the thread has gone through all messages, and says so behind what is to come
+    assert(thread.transport.revoke(1));
+    if (company.length > 0) await thread.hearUntil(() => thread.unreadable.length > 0);
+    for (const seq of company.keys()) assert(thread.transport.revoke(2 + seq));
+    const last = 2 + company.length;
+    thread.transport.send(last, [[dateId, []]], []);
+    await thread.hear(2); // by a message, behind the other one
+    assertEquals(thread.outcomes, [[0, undefined], [last, new Date(0)]]);
+    assertEquals(thread.unreadable, company.length === 0 ? [] : [2], "one of the same message");
+  }
 });
 
 poolTest("ThreadPoolExecutor.submit() shares memory with its workers, the first time and later", async () => {

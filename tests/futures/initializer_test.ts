@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { BrokenExecutorError, ProcessPoolExecutor, RuntimeError } from "../../lib/futures/mod.ts";
+import {
+  BrokenExecutorError,
+  BrokenThreadPoolError,
+  ProcessPoolExecutor,
+  RuntimeError,
+  ThreadPoolExecutor,
+} from "../../lib/futures/mod.ts";
 import { getInitialized, initialize } from "./fixtures/tasks.ts";
 import { forEachPool, onEachWorker, poolTest } from "./_helpers.ts";
 
@@ -126,3 +132,21 @@ for (const initializer of [Math.sqrt, (() => 1).bind(null), class {}, "x", 5, nu
     assertThrows(() => kind.create({ initializer: initializer as never }), TypeError);
   });
 }
+
+poolTest("ThreadPoolExecutor with initargs that can no longer be cloned breaks, and ends the thread", async () => {
+  const { terminate } = Worker.prototype;
+  let ended = 0;
+  Worker.prototype.terminate = function (this: Worker): void {
+    ended++;
+    terminate.call(this);
+  };
+  try {
+    const options: { done?: () => void } = {};
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1, initializer: (x: unknown) => x, initargs: [options] });
+    options.done = () => {};
+    assertInstanceOf(await pool.submit(() => 1).exception(), BrokenThreadPoolError);
+    assertEquals(ended, 1);
+  } finally {
+    Worker.prototype.terminate = terminate;
+  }
+});

@@ -1,10 +1,19 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   Future,
   MapIterator,
   NotCloneableError,
   NotImportableError,
   ProcessPoolExecutor,
+  RuntimeError,
   TimeoutError,
 } from "../../lib/futures/mod.ts";
 import { forEachPool, Gate, hold, poolTest } from "./_helpers.ts";
@@ -267,6 +276,39 @@ forEachPool("map() closes the items when they cannot be submitted", async (kind)
   assertThrows(() => pool.map(Math.sqrt, source.sync()), TypeError, "native");
   assert(source.closed);
 });
+
+for (const chunksize of [1, 2, 5]) {
+  forEachPool(
+    `map() with chunksize ${chunksize} throws when items of an async iterable cannot be submitted, and closes it`,
+    async (kind) => {
+      for (const more of chunksize === 1 ? [true] : [false, true]) {
+        await using pool = kind.create({ maxWorkers: 1 });
+        let closed = false;
+        const seen: number[] = [];
+        const taken = Promise.withResolvers<void>();
+        const items = async function* (): AsyncGenerator<number, void, void> {
+          try {
+            yield* [1, 2];
+            if (chunksize <= 2) await taken.promise;
+            yield 3;
+            pool.shutdown();
+            while (more) yield 4;
+          } finally {
+            closed = true;
+          }
+        };
+        const error = await assertRejects(async () => {
+          for await (const value of pool.map((x: number) => x, items(), { chunksize })) {
+            if (seen.push(value) === 2) taken.resolve();
+          }
+        }, RuntimeError);
+        assertStringIncludes(error.message, "after shutdown");
+        assertEquals(seen, { 1: [1, 2, 3], 2: [1, 2], 5: [] }[chunksize]);
+        assert(closed);
+      }
+    },
+  );
+}
 
 forEachPool("map() with timeout throws TimeoutError once the time is over, and cancels the rest", async (kind) => {
   using gate = new Gate();

@@ -1,6 +1,14 @@
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import fc from "fast-check";
-import { NotCloneableError, type PoolExecutor, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import { NotCloneableError, type PoolExecutor, reportProgress, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
 import { forEachPool, makeQuick, poolTest } from "./_helpers.ts";
 
 const echo = (value: unknown) => value;
@@ -237,6 +245,11 @@ const WRONG: Record<string, [make: () => unknown, part: string]> = {
   "a function deep down": [() => ({ a: [1, { callback: () => 1 }] }), ".a[1].callback is a function"],
   "a function in a map": [() => new Map([["k", { f: () => 1 }]]), `.get("k").f is a function`],
   "a symbol in a set": [() => new Set([Symbol("s")]), "member is a symbol"],
+  "a function in the cause of a cause": [
+    () => new Error("x", { cause: new Error("y", { cause: [1, () => 1] }) }),
+    ".cause.cause[1] is a function",
+  ],
+  "a function as a key of a map": [() => [new Map([[() => 1, 1]])], "[0] key is a function"],
   "a function as a cause": [() => new Error("x", { cause: () => 1 }), ".cause is a function"],
 };
 
@@ -327,6 +340,76 @@ poolTest("ThreadPoolExecutor.submit() shares a SharedArrayBuffer", async () => {
   assertEquals(counter[0], 4000);
 });
 
+for (
+  const [what, make] of Object.entries({
+    URL: () => new URL("http://example.com/"),
+    Headers: () => new Headers(),
+    AbortSignal: () => new AbortController().signal,
+    FormData: () => new FormData(),
+    Event: () => new Event("type"),
+    EventTarget: () => new EventTarget(),
+  })
+) {
+  forEachPool(
+    `submit() rejects with NotCloneableError for a value that would come as an empty object: ${what}`,
+    async (kind) => {
+      await using pool = kind.create({ maxWorkers: 1 });
+      const part = `is a ${what}`;
+      const getError = async (future: PromiseLike<unknown>): Promise<string> => {
+        const error = await assertRejects(() => Promise.resolve(future), NotCloneableError);
+        return error.message;
+      };
+      assertStringIncludes(
+        await getError(pool.submit((_: number, value: unknown) => value, 1, make())),
+        `argument 1 ${part}`,
+      );
+      assertStringIncludes(
+        await getError(pool.submitWith({ context: { value: 1 } }, echo, make())),
+        `argument 0 ${part}`,
+      );
+      assertThrows(() => pool.submitWith({ context: { value: make() } }, () => 1), NotCloneableError, `value ${part}`);
+      assertThrows(() => kind.create({ initializer: echo, initargs: [make()] }), NotCloneableError, part);
+      const fromChunks = pool.map(echo, [1, 2, 3, make()], { chunksize: 2 });
+      assertEquals([await fromChunks.next(), await fromChunks.next()].map(({ value }) => value), [1, 2]);
+      assertStringIncludes(await getError(fromChunks.next()), part);
+
+      const fn = new Function(`return (${make})()`) as () => unknown;
+      assertStringIncludes(await getError(pool.submit(fn)), `result ${part}`);
+      const made = pool.map(
+        (value: unknown) => value === 1 ? 1 : new Function(`return ${value}`)()(),
+        [1, String(make), 1],
+        { chunksize: 3 },
+      );
+      assertEquals((await made.next()).value, 1);
+      assertStringIncludes(await getError(made.next()), part);
+      const stream = pool.stream(function* (source: string) {
+        yield 1;
+        yield new Function(`return ${source}`)()();
+      }, String(make));
+      assertEquals((await stream.next()).value, 1);
+      assertStringIncludes(await getError(stream.next()), `value ${part}`);
+      const reported = pool.submit(
+        (source: string) => reportProgress(new Function(`return ${source}`)()()),
+        String(make),
+      );
+      assertStringIncludes(await getError(reported), `progress ${part}`);
+      assertEquals(await pool.submit(echo, 5), 5);
+      assertEquals(pool.statistics().workersStarted, 1);
+    },
+  );
+}
+
+poolTest("ThreadPoolExecutor.submit() carries what of the platform can be cloned", async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 128 }, true, ["encrypt"]);
+  const nameOf = (value: unknown) => Object.prototype.toString.call(value);
+  for (const value of [new Blob(["x"]), new File(["x"], "f"), new DOMException("m", "AbortError"), key]) {
+    assertEquals(await pool.submit(nameOf, value), nameOf(value));
+    // Deno does not send a key on that has been sent.
+    if (value !== key) assertEquals(nameOf(await pool.submit(echo, value)), nameOf(value));
+  }
+});
+
 const FOR_THREADS_ONLY: Record<string, [make: () => unknown, part: string]> = {
   "headers": [() => new Headers(), "Headers"],
   "an abort signal": [() => new AbortController().signal, "AbortSignal"],
@@ -335,6 +418,7 @@ const FOR_THREADS_ONLY: Record<string, [make: () => unknown, part: string]> = {
   "a Blob": [() => new Blob(["x"]), "Blob"],
   "a File": [() => new File(["x"], "f"), "File"],
   "a URL": [() => new URL("http://example.com/"), "URL"],
+  "a DOMException": [() => new DOMException("message", "AbortError"), "DOMException"],
   "a MessagePort": [() => {
     const { port1, port2 } = new MessageChannel();
     port2.close();
