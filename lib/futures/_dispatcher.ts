@@ -205,7 +205,13 @@ export class Dispatcher {
       worker.send(batch, transfer);
     } catch (cause) {
       if (batch.length === 1) this.#crew.refuse(batch[0]!, cause);
-      else for (const task of batch) this.#send(worker, [task], transfer);
+      else {
+        for (const task of batch) {
+          // A getter of another one's arguments may have ended it.
+          if (!task.done()) this.#send(worker, [task], transfer);
+          else if (task.cancelled()) task.setRunningOrNotifyCancel();
+        }
+      }
     }
   }
 

@@ -50,6 +50,12 @@ export const liveWorkers: Set<PoolWorker> = new Set();
 
 const NOTHING: readonly unknown[] = [];
 
+/**
+ * A worker that has not started the call that it has for so long, in milliseconds, when the time of that is over, is
+ * blocked by what a call before it has left behind.
+ */
+const BLOCKED = 100;
+
 const LOADING = Symbol.for("@skein/skein.loading");
 
 export class Pool {
@@ -334,9 +340,15 @@ export class Pool {
         if (task === undefined) return;
         const { isChunk, stream, retries } = task.settings;
         if (isChunk) {
-          const failure = retries > 0 ? failureIn(value) : undefined;
-          if (failure !== undefined && this.#retryRest(task, failure)) return;
-          this.#succeed(worker, task, joinChunk(task.results, value));
+          try {
+            const failure = retries > 0 ? failureIn(value) : undefined;
+            if (failure !== undefined && this.#retryRest(task, failure)) return;
+            this.#succeed(worker, task, joinChunk(task.results, value));
+          } catch (error) {
+            // What came makes no sense, and the worker no longer has the task: nobody else would end it.
+            this.#fail(worker, task, error);
+            throw error;
+          }
         } else if (stream === undefined) this.#succeed(worker, task, value);
         // A reader must not take what was cut short for the whole.
         else if (task.cut && value === true) this.#fail(worker, task, new CancelledError("The pool was shut down"));
@@ -439,7 +451,15 @@ export class Pool {
     const tasks = worker.release(seqs);
     this.#watchTime(worker);
     this.#takenBack(tasks);
-    this.#closeIfSpent(worker);
+    if (seqs.includes(worker.overdue)) this.#giveUp(worker);
+    else this.#closeIfSpent(worker);
+  }
+
+  /** Ends a worker that does not start its calls. */
+  #giveUp(worker: PoolWorker): void {
+    worker.transport.kill("SIGKILL", `had not started a call when the time of that was over`);
+    this.#retire(worker);
+    this.#dispatchSoon();
   }
 
   #takenBack(tasks: readonly Task[]): void {
@@ -643,7 +663,10 @@ export class Pool {
   #timedOut(worker: PoolWorker, task: Task): void {
     const { ref, timeout } = task.settings;
     const error = new TimeoutError(`The call of ${ref.name} took longer than ${timeout} ms`);
+    if (timeout >= BLOCKED) worker.overdue = task.seq;
+    if (worker.overdue === task.seq && !worker.mayHaveStarted(task)) this.#takeBack(worker);
     if (!this.#mayRetry(task, error)) return this.#abandon(task, error);
+    if (task.worker === undefined) return; // it was taken back, and has not run
     if (!worker.revoke(task)) {
       const standIn = new Task(task.settings, []);
       standIn.setException(error);

@@ -40,6 +40,8 @@ export class PoolWorker {
   /** For the time limit of its start, then of the oldest call. */
   stopTimer: () => void = () => {};
   watched: Task | undefined;
+  /** The call whose time was over last. */
+  overdue = -1;
 
   readonly #tasks: (Task | undefined)[] = new Array(SLOTS).fill(undefined);
   readonly #known = new Set<number>();

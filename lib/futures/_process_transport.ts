@@ -140,7 +140,7 @@ export class ProcessTransport implements Transport {
   #ref = true;
   /** How often something came from the child. */
   #heard = 0;
-  /** It is gone, and the pool knows. */
+  /** It is gone, or was told to end, and the pool knows: nothing that it says counts any more. */
   #over = false;
   /** Why the pool ended the child, or what was wrong with what the child sent. */
   #reason: string | undefined;
@@ -174,13 +174,23 @@ export class ProcessTransport implements Transport {
     this.#frame(FrameKind.FORWARD, withRoom(program.main));
     this.#frame(FrameKind.FORWARD, withRoom(this.#key));
     if (initializer !== undefined) this.define(initializer.ref);
-    this.#post([
-      "init",
-      initializer === undefined ? null : [initializer.ref.id, initializer.args],
-      settings.modules,
-      settings.revoke,
-      settings.maxMemory,
-    ]);
+    try {
+      this.#post([
+        "init",
+        initializer === undefined ? null : [initializer.ref.id, initializer.args],
+        settings.modules,
+        settings.revoke,
+        settings.maxMemory,
+      ]);
+    } catch (error) {
+      // The arguments have changed since they were looked at. The pool never hears of this child.
+      this.#kill("SIGKILL");
+      this.#unwritten = [];
+      this.#stdin.abort().catch(() => {});
+      this.#child.stdout.cancel().catch(() => {});
+      this.#child.stderr.cancel().catch(() => {});
+      throw error;
+    }
     this.#supervise(settings.maxResult);
   }
 
@@ -198,9 +208,12 @@ export class ProcessTransport implements Transport {
     const attached: ArrayBuffer[] = [];
     const frame = codec.encodeRun(first, flat, HEADER) ??
       codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
-    for (const buffer of attached) this.#attach(buffer);
-    // The bytes are copied; the caller's buffers are gone all the same, as they would be with threads.
+    // Copies, as what is listed here is about to be gone. Nothing is sent before that has worked: large buffers without
+    // a call would be taken for those of the next one.
+    const copies = attached.map((buffer) => this.#copy(buffer));
+    // The caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
+    for (const copy of copies) this.#attach(copy);
     this.#frame(FrameKind.RUN, frame, first, calls.length);
     this.#next = first + calls.length;
     this.#checkLater();
@@ -266,6 +279,8 @@ export class ProcessTransport implements Transport {
 
   kill(signal: Deno.Signal, why = "was terminated"): void {
     this.#reason = why;
+    // Or an answer about calls that the pool no longer counts as the child's would end it before its time.
+    this.#over = true;
     this.#kill(signal);
     if (signal !== "SIGKILL") this.#killLater();
   }
@@ -316,17 +331,21 @@ export class ProcessTransport implements Transport {
     return this.#stdin.write(bytes).catch(() => {}); // a dead child is reported when its stdout ends
   }
 
-  /** Sends a copy of a large buffer. Memory that was used before serves again: new memory takes longer than to copy. */
-  #attach(buffer: ArrayBuffer): void {
+  /** A frame with a copy of a large buffer. Memory that was used before serves again: new memory takes longer than to copy. */
+  #copy(buffer: ArrayBuffer): Uint8Array<ArrayBuffer> {
     const length = HEADER + buffer.byteLength;
     const spare = spareMemory?.deref();
     spareMemory = undefined;
     const memory = spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(length);
     const frame = new Uint8Array(memory, 0, length);
     frame.set(new Uint8Array(buffer), HEADER);
+    return frame;
+  }
+
+  #attach(frame: Uint8Array<ArrayBuffer>): void {
     this.#seal(FrameKind.ATTACH, frame);
     this.#flush();
-    this.#write(frame).then(() => spareMemory = new WeakRef(memory));
+    this.#write(frame).then(() => spareMemory = new WeakRef(frame.buffer));
   }
 
   #checkLater(): void {

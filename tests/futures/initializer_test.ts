@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   BrokenExecutorError,
+  BrokenProcessPoolError,
   BrokenThreadPoolError,
   ProcessPoolExecutor,
   RuntimeError,
@@ -148,5 +149,24 @@ poolTest("ThreadPoolExecutor with initargs that can no longer be cloned breaks, 
     assertEquals(ended, 1);
   } finally {
     Worker.prototype.terminate = terminate;
+  }
+});
+
+poolTest("ProcessPoolExecutor with initargs that can no longer be cloned breaks, and ends the process", async () => {
+  const { spawn } = Deno.Command.prototype;
+  const children: Deno.ChildProcess[] = [];
+  Deno.Command.prototype.spawn = function (this: Deno.Command): Deno.ChildProcess {
+    const child = spawn.call(this);
+    children.push(child);
+    return child;
+  };
+  try {
+    const options: { done?: () => void } = {};
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1, initializer: (x: unknown) => x, initargs: [options] });
+    options.done = () => {};
+    assertInstanceOf(await pool.submit(() => 1).exception(), BrokenProcessPoolError);
+    assertEquals(await Promise.all(children.map(async (child) => (await child.status).signal)), ["SIGKILL"]);
+  } finally {
+    Deno.Command.prototype.spawn = spawn;
   }
 });

@@ -1,8 +1,11 @@
 /** The scheduling core on a transport that runs its calls here: what a third executor would be. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { decodeChunk } from "../../lib/futures/_chunk.ts";
+import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { liveWorkers } from "../../lib/futures/_pool.ts";
 import type { Call } from "../../lib/futures/_protocol.ts";
+import { CALL } from "../../lib/futures/_task.ts";
 import type { TransportEvents } from "../../lib/futures/_transport.ts";
 import { fakePool, FakeTransport } from "./_fake_pool.ts";
 
@@ -51,4 +54,56 @@ Deno.test("Pool closes idle workers where they cannot be kept from keeping the p
   assertEquals(await pool.submit({}, echo, [2], {}), 2, "a new worker is started");
   await pool.shutdown({});
   assertEquals(liveWorkers.size, 0);
+});
+
+/** A worker that sends nonsense, for which it is ended, as the other transports do it. */
+class NonsenseTransport extends EchoTransport {
+  override isRunning(): boolean {
+    return true;
+  }
+  override send(first: number): void {
+    queueMicrotask(() => {
+      try {
+        this.events.succeeded(first, 0, "no results of a chunk");
+        this.events.drained();
+      } catch (error) {
+        this.events.exited({ message: `sent ${error}` });
+      }
+    });
+  }
+}
+
+for (const retries of [0, 1]) {
+  Deno.test(`Pool with ${retries} retries ends the future of a chunk whose results make no sense`, async () => {
+    const pool = fakePool(1, (events) => new NonsenseTransport(events), { retries });
+    const task = pool.submit({}, echo, [[1], [2]], { chunk: true });
+    assertInstanceOf(await decodeChunk(task).exception(), TypeError);
+    await pool.shutdown({});
+    assertEquals(liveWorkers.size, 0);
+  });
+}
+
+Deno.test("Pool does not send a call that was given up while the arguments of the others of its batch were read", async () => {
+  const sent: number[] = [];
+  let refused = 0;
+  const controller = new AbortController();
+  class PickyTransport extends EchoTransport {
+    override send(first: number, calls: readonly Call[]): void {
+      if (calls.length > 1) {
+        refused++;
+        controller.abort(new RangeError("by a getter"));
+        throw new TypeError("one of them cannot be cloned");
+      }
+      for (const [, given] of calls) sent.push((given as readonly number[])[0]!);
+      super.send(first, calls);
+    }
+  }
+  const pool = fakePool(1, (events) => new PickyTransport(events));
+  await pool.warmUp(1);
+  functionRef(echo).cost = 0.001;
+  const tasks = [1, 2, 3].map((n) => pool.submit(n === 2 ? { signal: controller.signal } : {}, echo, [n], CALL));
+  assertInstanceOf(await tasks[1]!.exception(), RangeError);
+  assertEquals(await Promise.all([tasks[0], tasks[2]]), [1, 3]);
+  assertEquals([sent, refused], [[1, 3], 1]);
+  await pool.shutdown({});
 });

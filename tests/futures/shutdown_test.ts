@@ -183,6 +183,26 @@ for (const how of ["terminateWorkers", "killWorkers"] as const) {
   });
 }
 
+poolTest(
+  "ProcessPoolExecutor.terminateWorkers() leaves a child that has been handed calls time to clean up",
+  async () => {
+    const pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+    const exits: unknown[] = [];
+    pool.addEventListener("workerexit", ({ exit }) => exits.push(exit?.code));
+    // Longer than a child that owes an answer is waited for.
+    await pool.submit(() => Deno.addSignalListener("SIGTERM", () => setTimeout(() => Deno.exit(7), 100)));
+    const neverOr = (never: boolean) => never ? new Promise<number>(() => {}) : 0;
+    await makeQuick(neverOr, () => pool.submit(neverOr, false));
+    const running = pool.submit(neverOr, true);
+    const handed = [1, 2, 3].map(() => pool.submit(neverOr, false));
+    await until(() => running.running());
+    assertEquals(handed[2]!.cancel(), false, "they are handed out");
+    await pool.terminateWorkers();
+    await pool.shutdown();
+    assertEquals(exits, [7]);
+  },
+);
+
 // -- maxTasksPerChild
 
 for (const [how, signal] of [["terminateWorkers", "SIGTERM"], ["killWorkers", "SIGKILL"]] as const) {

@@ -464,3 +464,40 @@ forEachPool(
     assertEquals(await pool.submitWith({ timeout: 200 }, half, 4), 2);
   },
 );
+
+forEachPool("submitWith() with timeout ends a worker that does not come to the call", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  await pool.submit(() => {
+    // It keeps the worker busy when the call is over.
+    setTimeout(() => {
+      while (true);
+    }, 0);
+  });
+  let error: unknown = null;
+  // The first of them may come before the timer.
+  while (error === null) error = await pool.submitWith({ timeout: 200 }, () => 1).exception();
+  assertInstanceOf(error, TimeoutError);
+  assertEquals(await pool.submitWith({ timeout: 10_000 }, (x: number) => x, 5), 5);
+  assertEquals(pool.statistics().workersStarted, 2);
+});
+
+forEachPool(
+  "submitWith() with timeout and retries runs a call elsewhere to which its worker does not come",
+  async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    await pool.submit(() => {
+      setTimeout(() => {
+        while (true);
+      }, 0);
+    });
+    const results = [];
+    for (let n = 0; n < 3; n++) {
+      const call = pool.submitWith(
+        { timeout: 300, retries: 1, retryOn: (error) => error instanceof TimeoutError },
+        () => 1,
+      );
+      results.push(await call);
+    }
+    assertEquals(results, [1, 1, 1]);
+  },
+);

@@ -69,6 +69,17 @@ forEachPool(
   },
 );
 
+forEachPool("submitWith() with a transfer that cannot be moved sends nothing of the call", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const detached = new ArrayBuffer(4);
+  structuredClone(null, { transfer: [detached] });
+  const first = (bytes: Uint8Array) => bytes[0];
+  // Large, so that they travel on their own.
+  const [one, other] = [new Uint8Array(100_000).fill(1), new Uint8Array(100_000).fill(2)];
+  assertInstanceOf(await pool.submitWith({ transfer: [detached] }, first, one).exception(), Error);
+  assertEquals(await pool.submit(first, other), 2);
+});
+
 forEachPool("submitWith() with transfer does not move the buffer of a call that is cancelled before", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
   const buffer = new ArrayBuffer(8);
