@@ -527,7 +527,8 @@ export class Pool {
     for (const task of running) {
       if (task.done()) continue;
       const error = crashError(ending, exit, task);
-      if (breaks || !this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
+      if (breaks) this.#fail(worker, task, new this.#settings.Broken(error.message, { cause: error }), "crashed");
+      else if (!this.#retry(task, error)) this.#fail(worker, task, error, "crashed");
     }
     if (!expected) {
       this.#counters.workersCrashed++;

@@ -71,7 +71,9 @@ export interface PoolOptions<I extends unknown[] = unknown[]> {
    */
   retryOn?: ((error: unknown, attempt: number) => boolean) | undefined;
   /**
-   * What becomes of the pool when a worker dies: it gets a new one, or breaks, which is CPython's way.
+   * What becomes of the pool when a worker dies: it gets a new one, or breaks, which is CPython's way. Then all pending
+   * calls fail with {@linkcode BrokenExecutorError}; that of the call which the worker ran has the
+   * {@linkcode WorkerCrashedError} as its cause.
    * @default {"replace"}
    */
   onWorkerExit?: "replace" | "break" | undefined;
