@@ -13,7 +13,7 @@ export function makeIsPlain(): IsPlain {
   /** What is longer is copied faster than it is escaped. */
   const MAX_STRING = 4096;
   /** More objects than that are looked up in a set. */
-  const FEW = 16;
+  const FEW = 48;
 
   const few: unknown[] = [];
   let many: Set<unknown> | undefined;
@@ -53,9 +53,8 @@ export function makeIsPlain(): IsPlain {
       return Object.keys(value).length === value.length;
     }
     if (prototype !== Object.prototype) return false;
-    const keys = Object.keys(value);
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
+    // Faster than a list of the keys; what is inherited, if somebody gave all objects something, harms nobody.
+    for (const key in value) {
       room -= key.length + 4;
       if (key === "toJSON" || !keeps((value as Record<string, unknown>)[key])) return false;
     }

@@ -89,25 +89,28 @@ forEachPool(`submitWith() with retries on a pool with onWorkerExit "break" runs 
   await pool.shutdown();
 });
 
-forEachPool(`submit() on a pool with onWorkerExit "break" fails all calls when a worker dies, as in CPython`, async (kind) => {
-  using gate = new Gate();
-  const pool = kind.create({ maxWorkers: 1, onWorkerExit: "break" });
-  const running = pool.submit(async (port: number) => {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-    await connection.write(new Uint8Array(4));
-    await connection.read(new Uint8Array(1));
-    Deno.exit(3);
-  }, gate.port);
-  await gate.started(0);
-  const queued = [1, 2, 3].map((n) => pool.submit((n: number) => n, n));
-  await gate.open(0);
-  const error = await running.exception();
-  assertInstanceOf(error, kind.Broken);
-  assertInstanceOf(error.cause, WorkerCrashedError);
-  for (const future of queued) assertInstanceOf(await future.exception(), kind.Broken);
-  assertThrows(() => pool.submit(() => 1), kind.Broken);
-  await pool.shutdown();
-});
+forEachPool(
+  `submit() on a pool with onWorkerExit "break" fails all calls when a worker dies, as in CPython`,
+  async (kind) => {
+    using gate = new Gate();
+    const pool = kind.create({ maxWorkers: 1, onWorkerExit: "break" });
+    const running = pool.submit(async (port: number) => {
+      const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      await connection.write(new Uint8Array(4));
+      await connection.read(new Uint8Array(1));
+      Deno.exit(3);
+    }, gate.port);
+    await gate.started(0);
+    const queued = [1, 2, 3].map((n) => pool.submit((n: number) => n, n));
+    await gate.open(0);
+    const error = await running.exception();
+    assertInstanceOf(error, kind.Broken);
+    assertInstanceOf(error.cause, WorkerCrashedError);
+    for (const future of queued) assertInstanceOf(await future.exception(), kind.Broken);
+    assertThrows(() => pool.submit(() => 1), kind.Broken);
+    await pool.shutdown();
+  },
+);
 
 forEachPool("submit() does not mind an idle worker that dies", async (kind) => {
   using gate = new Gate();
