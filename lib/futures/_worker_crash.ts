@@ -17,12 +17,15 @@ interface Ending {
 }
 
 export function endingOf(worker: PoolWorker, { message, stderr }: TransportExit): Ending {
-  const last = tellingLines(stderr ?? "");
+  const last = tellingLines((stderr ?? "").replaceAll(COLORS, ""));
   const short = `The worker ${worker.name} ${message}`;
   const words = last ? `; its last lines on stderr:\n${last}` : "";
   return { short, words, whole: short + words };
 }
 
+/** What makes text coloured on a terminal: Deno's own words, too. */
+// deno-lint-ignore no-control-regex
+const COLORS = /\x1b\[[0-9;]*m/g;
 /** How many lines of stderr a message has. */
 const LINES = 5;
 /** What Deno and V8 end a program with. What follows is where that was, which may be long. */

@@ -184,22 +184,25 @@ poolTest("WorkerCrashedError carries the last lines that the child wrote to stde
   assertStringIncludes(error.message, "last words 20");
 });
 
-poolTest("WorkerCrashedError says what a task threw that nobody caught, however long the stack is", async () => {
-  await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
-  const error = await pool.submit(async () => {
-    setTimeout(() => {
-      const deep = (n: number): never => {
-        if (n > 0) return deep(n - 1);
-        throw new Error("thrown in a timer");
-      };
-      deep(9);
-    });
-    await new Promise(() => {});
-  }).exception();
-  assertInstanceOf(error, WorkerCrashedError);
-  assertStringIncludes(error.message, "stderr:\nerror: Uncaught");
-  assertStringIncludes(error.message, "Error: thrown in a timer");
-});
+poolTest(
+  "WorkerCrashedError says what a task threw that nobody caught, however long and coloured the stack is",
+  async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 1, env: { FORCE_COLOR: "1" } });
+    const error = await pool.submit(async () => {
+      setTimeout(() => {
+        const deep = (n: number): never => {
+          if (n > 0) return deep(n - 1);
+          throw new Error("thrown in a timer");
+        };
+        deep(9);
+      });
+      await new Promise(() => {});
+    }).exception();
+    assertInstanceOf(error, WorkerCrashedError);
+    assertStringIncludes(error.message, "stderr:\nerror: Uncaught");
+    assertStringIncludes(error.message, "Error: thrown in a timer");
+  },
+);
 
 // -- What does a worker no harm
 
