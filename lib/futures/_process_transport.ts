@@ -37,10 +37,10 @@ const PATIENCE = 25;
 /** Frames of up to so many bytes are put together. */
 const SMALL = 4096;
 /**
- * After what time a child that runs something, or has to answer, is sent a frame, in milliseconds. If a task has read
- * from the pipe, the child sees it by the number of that.
+ * After what time a child that runs something, or has to answer, is sent a frame for the first time, and then each time,
+ * in milliseconds. If a task has read from the pipe, the child sees it by the number of that.
  */
-const CHECK = 1000;
+const CHECK = { first: 25, next: 1000 };
 
 const codec: Codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
 
@@ -348,14 +348,17 @@ export class ProcessTransport implements Transport {
     this.#write(frame).then(() => spareMemory = new WeakRef(frame.buffer));
   }
 
-  #checkLater(): void {
+  #checkLater(delay = CHECK.first): void {
     if (this.#check !== undefined) return;
+    const frames = this.#frames;
     this.#check = setTimeout(() => {
       this.#check = undefined;
       if (this.#settled >= this.#next && this.#asked === 0) return;
+      // Whatever was sent meanwhile did it, too.
+      if (frames !== this.#frames) return this.#checkLater();
       this.#frame(FrameKind.CHECK, withRoom());
-      this.#checkLater();
-    }, CHECK);
+      this.#checkLater(CHECK.next);
+    }, delay);
     Deno.unrefTimer(this.#check);
   }
 
