@@ -34,6 +34,8 @@ const READ = 65536;
 const GRACE = 1000;
 /** How long a child has to answer before it is killed without an answer, in milliseconds. */
 const PATIENCE = 25;
+/** What the header of a frame has no room for, in bytes. */
+const TOO_LARGE = 2 ** 32;
 /** Frames of up to so many bytes are put together. */
 const SMALL = 4096;
 /**
@@ -208,6 +210,9 @@ export class ProcessTransport implements Transport {
     const attached: ArrayBuffer[] = [];
     const frame = codec.encodeRun(first, flat, HEADER) ??
       codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
+    if (Math.max(frame.length, ...attached.map((buffer) => buffer.byteLength)) >= TOO_LARGE) {
+      throw new RangeError("4 GiB or more at once are too much for a process: send it in parts");
+    }
     // Copies, as what is listed here is about to be gone. Nothing is sent before that has worked: large buffers without
     // a call would be taken for those of the next one.
     const copies = attached.map((buffer) => this.#copy(buffer));

@@ -8,7 +8,13 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { NotCloneableError, type PoolExecutor, reportProgress, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import {
+  NotCloneableError,
+  type PoolExecutor,
+  ProcessPoolExecutor,
+  reportProgress,
+  ThreadPoolExecutor,
+} from "../../lib/futures/mod.ts";
 import { forEachPool, makeQuick, poolTest } from "./_helpers.ts";
 
 const echo = (value: unknown) => value;
@@ -516,4 +522,12 @@ forEachPool("initargs that are too deep break the pool with an error that says s
     }
     await pool.shutdown();
   }
+});
+
+poolTest("ProcessPoolExecutor.submit() refuses an argument of 4 GiB", async () => {
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+  const error = await pool.submit((bytes: Uint8Array) => bytes.length, new Uint8Array(2 ** 32)).exception();
+  assertInstanceOf(error, NotCloneableError);
+  assertStringIncludes(error.message, "4 GiB");
+  assertEquals(await pool.submit(() => 1), 1);
 });
