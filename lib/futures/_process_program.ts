@@ -81,8 +81,9 @@ export function processMainProgram(
   const PAUSE = 8;
   const TURN = 2;
   const LATELY = 10;
-  /** After how many single calls it looks for the next one. */
+  /** After how many single calls it looks for the next one; for how long: the way is longer than that of a thread. */
   const FEW = 4;
+  const LOOK = 2.5 * parts.POLL;
   const { exit } = Deno;
   const memory = new SharedArrayBuffer(parts.SHARED_BYTES);
   const { states } = parts.layOutSlots(memory, SLOTS);
@@ -98,7 +99,7 @@ export function processMainProgram(
   let seen = 0;
   /** How many times in turn a single call came: then who calls waits for each result before the next call. */
   let singles = 0;
-  const patience = parts.makePatience(parts.POLL);
+  const patience = parts.makePatience(LOOK);
   let listening = false;
   let calledAt = 0;
   let attached: ArrayBuffer[] = [];
@@ -193,7 +194,7 @@ export function processMainProgram(
    * a time: otherwise the parent has a better use for the processor.
    */
   function look(): boolean {
-    const until = performance.now() + parts.POLL;
+    const until = performance.now() + LOOK;
     let isSent = false;
     while (!isSent && performance.now() < until) {
       for (let i = 0; i < 50 && !isSent; i++) isSent = Atomics.load(mail, Mail.SENT) !== seen;

@@ -24,7 +24,7 @@ import {
   type ToWorker,
 } from "./_protocol.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
-import { moduleUrl, programSource } from "./_worker_program.ts";
+import { bootUrl, moduleUrl, programSource } from "./_worker_program.ts";
 import { packetWriter, processBootProgram, processMainProgram, processSupervisorProgram } from "./_process_program.ts";
 
 const STDERR_KEPT = 4096;
@@ -59,7 +59,6 @@ let program: ChildProgram | undefined;
 let spareMemory: WeakRef<ArrayBuffer> | undefined;
 
 function childProgram(): ChildProgram {
-  const supervisorUrl = moduleUrl(`addEventListener("message", (e) => (0, eval)(e.data), { once: true });`);
   const supervisor = `(${processSupervisorProgram})(${
     [
       SLOTS,
@@ -74,7 +73,7 @@ function childProgram(): ChildProgram {
   });\n//# sourceURL=skein:supervisor\n`;
   const main = programSource(
     processMainProgram,
-    JSON.stringify(supervisorUrl),
+    JSON.stringify(bootUrl),
     JSON.stringify(supervisor),
     "v8",
     "key",

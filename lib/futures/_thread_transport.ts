@@ -26,10 +26,8 @@ import {
 import { getValue, makeTextRing } from "./_text_ring.ts";
 import { type ThreadMemory, threadProgram } from "./_thread_program.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
-import { moduleUrl, programSource } from "./_worker_program.ts";
+import { bootUrl, programSource } from "./_worker_program.ts";
 
-/** Deno takes milliseconds for the URL of a module that is long, so the program follows as a message. */
-const bootUrl = moduleUrl(`addEventListener("message", (event) => (0, eval)(event.data), { once: true });`);
 let program: string | undefined;
 
 /**

@@ -120,3 +120,11 @@ export function programSource(main: { toString(): string }, ...more: string[]): 
 export function moduleUrl(source: string): string {
   return `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`;
 }
+
+/**
+ * What a worker is started with: its program follows as a message, as Deno takes milliseconds for the URL of a module that
+ * is long.
+ */
+export const bootUrl: string = moduleUrl(
+  `addEventListener("message", (event) => (0, eval)(event.data), { once: true });`,
+);
