@@ -5,7 +5,7 @@
 
 import type { FunctionRef } from "./_function_ref.ts";
 import { SLOTS } from "./_protocol.ts";
-import type { Task } from "./_task.ts";
+import { Task } from "./_task.ts";
 import type { Transport } from "./_transport.ts";
 
 /** How many definitions a worker keeps, before it is told to forget them all. */
@@ -75,7 +75,7 @@ export class PoolWorker {
       this.#define(ref);
       if (stream !== undefined) this.transport.openStream(this.#next + i, stream.window);
     }
-    for (const task of tasks) task.handing = true;
+    Task.handing = tasks;
     try {
       this.transport.send(
         this.#next,
@@ -91,7 +91,7 @@ export class PoolWorker {
       }
       throw error;
     } finally {
-      for (const task of tasks) task.handing = false;
+      Task.handing = [];
     }
     if (this.count === 0) this.progressAt = performance.now();
     for (const task of tasks) {

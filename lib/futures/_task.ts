@@ -91,6 +91,9 @@ export function taskSettings(
 
 /** The future of a call, and what its pool has to know of it. */
 export class Task extends Future<unknown> {
+  /** Those that are being handed to a worker. */
+  static handing: readonly Task[] = [];
+
   readonly settings: TaskSettings;
   /** The worker that has the call, and its number there; nobody while it is queued. */
   worker: PoolWorker | undefined;
@@ -103,8 +106,6 @@ export class Task extends Future<unknown> {
   alone = false;
   /** Whether it is in the queue. */
   queued = false;
-  /** Whether it is being handed to a worker. */
-  handing = false;
   /** When it was submitted. */
   submittedAt = 0;
   /** How often it has run. */
@@ -149,7 +150,7 @@ export class Task extends Future<unknown> {
 
   override cancel(): boolean {
     if (this.done()) return super.cancel();
-    if (this.handing) return false; // a getter of its arguments asks, when it is too late
+    if (Task.handing.includes(this)) return false; // a getter of its arguments asks, when it is too late
     // What a worker has may be running: it is asked, over shared memory where there is some.
     const { worker } = this;
     if (worker !== undefined && !worker.revoke(this)) return false;
