@@ -8,6 +8,11 @@ export function shown(value: unknown): string {
   return Deno.inspect(value, { depth: 0, strAbbreviateSize: 40 });
 }
 
+/** Whether `for of` can go through a value. */
+export function isIterable(value: unknown): boolean {
+  return typeof (value as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] === "function";
+}
+
 /**
  * Checks options, which may not be there.
  *

@@ -1,6 +1,6 @@
 import { isAwaitable } from "./coroutine.ts";
 import { ValueError } from "./exceptions.ts";
-import { shown } from "../_require.ts";
+import { isIterable, shown } from "../_require.ts";
 
 /**
  * Checks a name, a path and the like.
@@ -53,9 +53,7 @@ export function requireBytes(value: unknown, action: string): Uint8Array {
  * @throws {TypeError} If it is no iterable, or an awaitable itself.
  */
 export function requireList(value: unknown, name: string): void {
-  if (typeof (value as Iterable<unknown> | null | undefined)?.[Symbol.iterator] === "function" && !isAwaitable(value)) {
-    return;
-  }
+  if (isIterable(value) && !isAwaitable(value)) return;
   throw new TypeError(
     `Cannot use ${shown(value)} as what ${name}() waits for: pass a list, as in ${name}([task, another])`,
   );

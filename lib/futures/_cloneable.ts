@@ -13,11 +13,7 @@
  * MessagePort) cannot follow.
  * @param buffers Where to put the buffers that are met, if they are wanted.
  */
-export function findUncloneable(
-  value: unknown,
-  toProcess: boolean,
-  buffers?: Set<unknown>,
-): string | null {
+export function findUncloneable(value: unknown, toProcess: boolean, buffers?: Set<unknown>): string | null {
   const PLAIN =
     /^\[object (?:Object|Array|Arguments|Map|Set|Date|RegExp|Error|Boolean|Number|String|BigInt|(?:Big)?(?:Ui|I)nt\d+(?:Clamped)?Array|Float\d+Array|ArrayBuffer|DataView)\]$/;
   const seen = new Set<unknown>();

@@ -457,7 +457,7 @@ export class Pool {
 
   /** Ends a worker that does not start its calls. */
   #giveUp(worker: PoolWorker): void {
-    worker.transport.kill("SIGKILL", `had not started a call when the time of that was over`);
+    worker.transport.kill("SIGKILL", "had not started a call when the time of that was over");
     this.#retire(worker);
     this.#dispatchSoon();
   }

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { requireCallback, requireOptions, requireSignal, shown } from "../_require.ts";
+import { isIterable, requireCallback, requireOptions, requireSignal, shown } from "../_require.ts";
 import type { MapOptions, SubmitOptions } from "./executor.ts";
 import { NO_OPTIONS } from "./_no_options.ts";
 
@@ -32,7 +32,7 @@ export function requireSubmitOptions(options: SubmitOptions): void {
  * @throws {TypeError} If they are none.
  */
 export function requireMapOptions(options: MapOptions): void {
-  if (typeof (options as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] === "function") {
+  if (isIterable(options)) {
     throw new TypeError(
       `Cannot use ${shown(options)} as the options of map(): for a function of several arguments there is starmap(), ` +
         `which takes a list of arguments for each call`,
@@ -48,9 +48,7 @@ export function requireMapOptions(options: MapOptions): void {
  * @throws {TypeError} If it is no list.
  */
 export function requireArguments(item: unknown): readonly unknown[] {
-  if (typeof (item as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] === "function") {
-    return item as readonly unknown[];
-  }
+  if (isIterable(item)) return item as readonly unknown[];
   throw new TypeError(
     `Cannot use ${shown(item)} as the arguments of a call: starmap() takes a list of them for each, as in ` +
       `[[1, 2], [3, 4]]; for a function of one argument there is map()`,
