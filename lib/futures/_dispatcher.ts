@@ -3,6 +3,7 @@
  * @module
  */
 
+import { after } from "../_after.ts";
 import type { FunctionRef } from "./_function_ref.ts";
 import type { PoolSettings } from "./_pool_settings.ts";
 import type { PoolWorker } from "./_pool_worker.ts";
@@ -25,6 +26,8 @@ const LONG = 1e6;
 export interface Crew {
   /** The workers that take calls, or will when they have started. */
   readonly workers: ReadonlySet<PoolWorker>;
+  /** Calls `handOut`, and sees to what comes of it. */
+  dispatch(): void;
   /** Starts a worker more, if that can be done. */
   start(): boolean;
   /** Gives a worker no more calls. */
@@ -45,6 +48,8 @@ export class Dispatcher {
   /** How many of the calls in the queue are over. */
   #stale = 0;
   #handing = false;
+  /** Set while no worker more is started. */
+  #stopPause: (() => void) | undefined;
 
   constructor(settings: PoolSettings, crew: Crew) {
     this.#settings = settings;
@@ -99,6 +104,12 @@ export class Dispatcher {
     }
   }
 
+  /** Starts no more workers for what waits now: nothing does. */
+  rest(): void {
+    this.#stopPause?.();
+    this.#stopPause = undefined;
+  }
+
   /** Hands out what can be, and starts workers for what cannot. */
   handOut(): void {
     // Not again from a callback of what is being handed out.
@@ -118,7 +129,7 @@ export class Dispatcher {
     const { workers } = this.#crew;
     let idle = 0;
     for (const worker of workers) if (worker.count === 0) idle++;
-    while (idle < queue.length && workers.size < this.#settings.maxWorkers && this.#crew.start()) idle++;
+    while (idle < queue.length && this.#startOne()) idle++;
     // First those that have nothing to do; only then ahead, so that no call waits behind another one while a worker is
     // idle.
     let free = 0;
@@ -135,6 +146,20 @@ export class Dispatcher {
       if (worker.load < AHEAD / 2) this.#hand(worker, queue.length);
       else if (!starting && worker.count === 1 && worker.load < SHORT) this.#hand(worker, 1);
     }
+  }
+
+  #startOne(): boolean {
+    const { maxWorkers, startPause } = this.#settings;
+    const { size } = this.#crew.workers;
+    if (size > 0 && this.#stopPause !== undefined || size >= maxWorkers || !this.#crew.start()) return false;
+    if (startPause > 0) {
+      this.#stopPause?.();
+      this.#stopPause = after(startPause, () => {
+        this.#stopPause = undefined;
+        this.#crew.dispatch();
+      });
+    }
+    return true;
   }
 
   /** Takes back what waits in one worker while another one has nothing to do, unless it is over in a moment. */

@@ -104,6 +104,7 @@ export class Pool {
     });
     this.#dispatcher = new Dispatcher(settings, {
       workers: this.#workers,
+      dispatch: () => this.#dispatch(),
       start: () => this.#start(),
       retire: (worker) => this.#retire(worker),
       takeBack: (worker) => this.#takeBack(worker),
@@ -604,6 +605,7 @@ export class Pool {
     this.#lifeline.letGo();
     if (!this.#lifeline.isIdle) return;
     this.#stuckWatch.stop();
+    this.#dispatcher.rest();
     this.#endIfDone();
   }
 

@@ -51,6 +51,8 @@ export interface PoolSettings extends CommonSettings {
   readonly canUnref: boolean;
   /** Whether a worker can import only the modules that it was started with, and `data:` URLs. */
   readonly importsAtStart: boolean;
+  /** After how long another worker is started for calls that still wait, in milliseconds. */
+  readonly startPause: number;
   readonly start: (worker: PoolWorker, initializer: Initializer | undefined, events: TransportEvents) => Transport;
 }
 

@@ -141,6 +141,7 @@ export class ProcessPoolExecutor<I extends unknown[] = unknown[]> extends PoolEx
       revokesAtOnce: false,
       canUnref: true,
       importsAtStart: !canRead || !canImport,
+      startPause: 0,
       start: ({ modules }, initializer, events) => {
         // To import local modules a child must read; it gives that up before the first task. It then needs the
         // project's configuration, too, for the names that they import by. Without modules it imports nothing at all.

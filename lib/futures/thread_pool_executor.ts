@@ -36,6 +36,12 @@ export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> exte
   permissions?: Deno.PermissionOptions | undefined;
 }
 
+/**
+ * Milliseconds. To start a thread holds the program up for some 8 ms; so they are started one by one, with time for the
+ * first one to begin, which may be all that a few small calls need.
+ */
+const START_PAUSE = 3;
+
 let pools = 0;
 
 /**
@@ -79,7 +85,8 @@ let pools = 0;
  */
 export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExecutor {
   /**
-   * Makes a pool. Its workers are started as calls come in.
+   * Makes a pool. Its threads are started as calls come in, one after another, as to start one holds the program up
+   * for some milliseconds.
    *
    * @param options How many threads, their names, and what they run first.
    * @throws {RangeError} If a count is not a whole number of at least 1, or a time is negative.
@@ -107,6 +114,7 @@ export class ThreadPoolExecutor<I extends unknown[] = unknown[]> extends PoolExe
         revokesAtOnce: true,
         canUnref: CAN_UNREF_THREADS,
         importsAtStart: false,
+        startPause: START_PAUSE,
         start: ({ name, modules }, initializer, events) =>
           new ThreadTransport(name, { permissions, modules: [...modules], maxMemory }, initializer, events),
       }),

@@ -63,6 +63,7 @@ export function fakePool(
     revokesAtOnce: true,
     canUnref: true,
     importsAtStart: false,
+    startPause: 0,
     start: (_worker, _initializer, events) => start(events),
     ...settings,
   });

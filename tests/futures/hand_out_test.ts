@@ -80,6 +80,64 @@ class HeldWorker extends FakeTransport {
   }
 }
 
+/** A pool that takes its time between two starts, its workers, and the call that each of these holds. */
+function makeSlowPool(startPause: number) {
+  const workers: HeldWorker[] = [];
+  let tell = () => {};
+  const pool = fakePool(3, (events) => {
+    const worker = new HeldWorker(events, true);
+    workers.push(worker);
+    tell();
+    return worker;
+  }, { startPause });
+  const started = () => new Promise<void>((resolve) => tell = resolve);
+  const submit = (...ids: number[]) => ids.map((id) => pool.submit(NO_OPTIONS, (id: number) => id, [id], CALL));
+  return { pool, workers, started, submit, holds: () => workers.map((worker) => worker.holds) };
+}
+
+Deno.test("Pool with a pause between starts starts another worker after it, if calls still wait", async () => {
+  const { pool, workers, started, submit, holds } = makeSlowPool(1);
+  submit(1, 2, 3);
+  for (let count = 1; count <= 3; count++) {
+    await started();
+    assertEquals(workers.length, count);
+    workers.at(-1)!.start();
+    await null;
+    assertEquals(holds(), [[1], [2], [3]].slice(0, count));
+  }
+  const ended = pool.shutdown({});
+  for (const worker of workers) await worker.end();
+  await ended;
+});
+
+Deno.test("Pool with a pause between starts has one worker where that runs all calls in time, and leaves no timer behind", async () => {
+  const { pool, workers, started, submit, holds } = makeSlowPool(60_000);
+  const futures = submit(1, 2, 3);
+  await started();
+  workers[0]!.start();
+  for (const id of [1, 2, 3]) {
+    assertEquals(holds(), [[id]]);
+    await workers[0]!.end();
+  }
+  assertEquals(await Promise.all(futures), [1, 2, 3]);
+  await pool.shutdown({});
+  assertEquals(workers.length, 1);
+});
+
+Deno.test("Pool with a pause between starts replaces its only worker at once", async () => {
+  const { pool, workers, started, submit } = makeSlowPool(60_000);
+  const [future] = submit(1);
+  await started();
+  const second = started();
+  workers[0]!.kill();
+  await second;
+  workers[1]!.start();
+  await null;
+  await workers[1]!.end();
+  assertEquals(await future, 1);
+  await pool.shutdown({});
+});
+
 /** A pool, its workers, and a function that submits calls which are expected to take so many milliseconds. */
 async function makePool(maxWorkers: number, ready = maxWorkers, revokesAtOnce = true) {
   const workers: HeldWorker[] = [];
