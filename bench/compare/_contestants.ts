@@ -49,6 +49,7 @@ export const contestants: readonly Contestant[] = [
     role: "limit",
     except: [
       "first",
+      "cold",
       "equal",
       "unequal",
       "p50",

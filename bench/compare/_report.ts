@@ -184,7 +184,9 @@ const READING: Record<Section, string> = {
   \`concurrentTasksPerWorker: 64\`, which its documentation means for tasks that wait. comlink has no pool; its workers
   get the tasks in turn. Processes serialize by V8's format where there is a choice, as JSON has no buffers.
 - CPython's threads share all objects, so nothing is copied there; and the interpreter lock lets one run at a time.
-- Who takes more than 1.5 s for a row is asked in one round only. Memory is measured once.
+- Before the first round each works for a second, so that the engines have compiled what is worth it, in all programs
+  and threads. What a pool takes before that is in the rows that begin with \`new\`.
+- Who takes more than 1.5 s for a row is asked once only. Memory is measured once.
 - The memory of a worker is what the resident memory of the program and its children grows by; of pages that several
   processes share, such as those of the runtime itself, each one's part.
 - Beside a long one: 100 short tasks one after the other, while one worker of two always has a task of 30 ms.`,
@@ -203,7 +205,7 @@ const READING: Record<Section, string> = {
   \`async with\` in CPython, by \`withPermit\` in Effect, and by p-limit itself. \`using\`, which does the same as
   \`finally\`, takes V8 about 100 ns and an allocation that lasts as long as the block, whatever the library: so it has
   rows of its own. Who passes through a semaphore of 10 lets others go first while holding it.
-- Who takes more than 1.5 s for a row is asked in one round only. Memory is measured once.
+- Who takes more than 1.5 s for a row is asked once only. Memory is measured once.
 - The memory of a task is what the heap grows by, in CPython what \`tracemalloc\` sees.`,
 };
 

@@ -63,7 +63,8 @@ export const rows: readonly Row[] = [
   pool("sixty-four", "no-op tasks, 64 at a time", rate, { row: "concurrent", n: 10_000, concurrency: 64 }, {
     fixed: false,
   }),
-  pool("first", "from `new` to the first result", time, { row: "first" }),
+  pool("first", "from `new` to the first result", time, { row: "first", n: 1 }),
+  pool("cold", "from `new` to the last of 1,000 results", time, { row: "first", n: 1000 }),
   pool("equal", "speed-up of 16 equal tasks", times, { row: "speedup", units: Array(16).fill(1) }),
   pool("unequal", "speed-up of tasks of 40 ms and 8 times 5 ms", times, {
     row: "speedup",

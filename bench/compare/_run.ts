@@ -1,13 +1,14 @@
 import type { Contestant } from "./_contestants.ts";
 import { type Answer, Program } from "./_program.ts";
-import type { Request, Row } from "./_rows.ts";
+import type { Request, Row, Section } from "./_rows.ts";
 import { quantile } from "./_statistics.ts";
 
-/** How long a contestant works in a round, at the least, in milliseconds; to warm up, several times as long. */
+/** How long a contestant works in a round, at the least. Milliseconds. */
 const TARGET = 100;
-const WARM = 3;
+/** And before the first round, to warm up: in a pool, several programs or threads have to compile what they run. */
+const WARM_UP: Record<Section, number> = { pools: 1000, loop: 300 };
 const MOST_REPEATS = 30;
-/** Who takes longer than that for a row is asked in one round only, or all would wait for the slowest. Milliseconds. */
+/** Who takes longer than that for a row is asked once only, or all would wait for the slowest. Milliseconds. */
 const SLOW = 1500;
 
 /**
@@ -33,18 +34,18 @@ export class Run {
 
   /** Its figures in a round, the first of which is to warm up; `undefined` if it has none. */
   async figures(round: number): Promise<Answer["figures"] | undefined> {
-    if (this.#none || this.failure !== undefined || this.#slow && round > 1) return undefined;
+    if (this.#none || this.failure !== undefined || this.#slow) return undefined;
     try {
       if (this.#row.perWorker) return await this.#memoryOfWorker();
       const answers: Answer[] = [];
-      let left = this.#row.once ? 0 : TARGET * (round === 0 ? WARM : 1);
+      let left = this.#row.once ? 0 : round === 0 ? WARM_UP[this.#row.section] : TARGET;
       do {
         const answer = await this.#ask();
         if (answer === undefined) return undefined;
         answers.push(answer);
         left -= answer.elapsed;
       } while (left > TARGET / 4 && answers.length < MOST_REPEATS);
-      return round > 0 || this.#row.once ? medians(answers) : undefined;
+      return round > 0 || this.#row.once || this.#slow ? medians(answers) : undefined;
     } catch (error) {
       this.failure = `${this.contestant.name}, ${this.#row.name}: ${(error as Error).message}`;
       return undefined;
@@ -66,6 +67,7 @@ export class Run {
   }
 
   async #memoryOfWorker(): Promise<Answer["figures"] | undefined> {
+    await this.#program.ask({ row: "none" }); // it has loaded what it is made of
     const before = this.#program.memory();
     if (await this.#program.ask(this.#request) === undefined) return undefined;
     const after = this.#program.memory();

@@ -41,6 +41,7 @@ function bufferOf(bytes, mode) {
  * @param {object} contestant
  * @param {(workers: number) => any} contestant.open Starts a pool.
  * @param {(pool: any) => unknown} [contestant.prepare] What a pool needs before it can be used freely.
+ * @param {(pool: any, workers: number) => unknown} [contestant.fill] Starts all workers of a pool, if it would not by itself.
  * @param {(pool: any, task: string, argument: unknown, transfer?: Transferable[]) => PromiseLike<any>} contestant.submit
  * Runs a function of tasks.mjs.
  * @param {(pool: any) => unknown} contestant.close Ends a pool.
@@ -51,6 +52,7 @@ export function poolRows(
   {
     open,
     prepare,
+    fill,
     submit,
     close,
     buffers = ["cloned", "transferred", "shared"],
@@ -108,13 +110,14 @@ export function poolRows(
       return speed;
     },
 
-    async first() {
+    async first({ n }) {
       const start = performance.now();
       const fresh = await another(WORKERS);
-      const result = await submit(fresh, "same", 1);
+      if (n > 1) await prepare?.(fresh);
+      const results = await Promise.all(Array.from({ length: n }, (_, i) => submit(fresh, "same", i)));
       const elapsed = performance.now() - start;
       await close(fresh);
-      check(result === 1, "first");
+      check(results.every((result, i) => result === i), "first");
       return elapsed;
     },
 
@@ -202,6 +205,7 @@ export function poolRows(
       const turns = turnsOfUnit();
       const start = performance.now();
       held = await another(workers);
+      await fill?.(held, workers);
       await prepare?.(held);
       await Promise.all(
         Array.from({ length: workers }, () => submit(held, "count", turns)),

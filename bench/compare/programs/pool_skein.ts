@@ -11,6 +11,7 @@ const functions: Record<string, (argument: unknown) => unknown> = tasks;
 
 await serve(poolRows({
   open: (maxWorkers) => new Executor({ maxWorkers }),
+  fill: (pool: ThreadPoolExecutor, workers) => pool.warmUp(workers),
   submit: (pool: ThreadPoolExecutor, name, argument, transfer) =>
     transfer === undefined
       ? pool.submit(functions[name]!, argument)
