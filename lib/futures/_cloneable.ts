@@ -11,12 +11,15 @@
  * @param value What is to be sent.
  * @param toProcess Whether it goes to another process, where shared memory and the objects of the platform (Blob,
  * MessagePort) cannot follow.
- * @param buffers Where to put the buffers that are met, if they are wanted.
+ * @param seen Where to put the objects that are met, if they are wanted.
  */
-export function findUncloneable(value: unknown, toProcess: boolean, buffers?: Set<unknown>): string | null {
+export function findUncloneable(
+  value: unknown,
+  toProcess: boolean,
+  seen: Set<unknown> = new Set(),
+): string | null {
   const PLAIN =
     /^\[object (?:Object|Array|Arguments|Map|Set|Date|RegExp|Error|Boolean|Number|String|BigInt|(?:Big)?(?:Ui|I)nt\d+(?:Clamped)?Array|Float\d+Array|ArrayBuffer|DataView)\]$/;
-  const seen = new Set<unknown>();
 
   /** `kept`: also what it is. */
   function cloneable(value: unknown, kept = ""): boolean {
@@ -36,7 +39,7 @@ export function findUncloneable(value: unknown, toProcess: boolean, buffers?: Se
     seen.add(value);
     if (Array.isArray(value)) return findIn(value);
     if (ArrayBuffer.isView(value)) {
-      buffers?.add(value.buffer);
+      seen.add(value.buffer);
       return toProcess && value.buffer instanceof SharedArrayBuffer ? " is a view of shared memory" : null;
     }
     if (value instanceof Map) {
@@ -60,7 +63,6 @@ export function findUncloneable(value: unknown, toProcess: boolean, buffers?: Se
       const found = find(value.cause);
       return found === null ? null : `.cause${found}`;
     }
-    if (value instanceof ArrayBuffer) buffers?.add(value);
     const tag = Object.prototype.toString.call(value);
     if (tag !== "[object Object]" && !PLAIN.test(tag)) {
       const name = tag.slice("[object ".length, -1);

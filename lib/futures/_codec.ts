@@ -7,6 +7,7 @@
  */
 
 import type { IsPlain } from "./_plain_data.ts";
+import type { Call } from "./_protocol.ts";
 
 /** The part of `node:v8` that is used. */
 export interface V8 {
@@ -39,18 +40,26 @@ export interface Codec {
    */
   encodeResult(seq: number, duration: number, value: unknown): Uint8Array<ArrayBuffer>;
   /**
-   * As `encode` of `["run", first, calls]`, but faster; `undefined` unless all arguments are numbers, booleans, `null` or
-   * `undefined`.
+   * As `encode` of `["run", first, calls]`, with the first of the calls, and as many of those behind it as can go along
+   * and have, of an object that several were given, each a copy of its own.
+   *
+   * @throws {TypeError} As `encode`, for the first one.
    */
-  encodeRun(first: number, calls: readonly unknown[], room: number): Uint8Array<ArrayBuffer> | undefined;
+  encodeRun(first: number, calls: readonly Call[], room: number, attached: ArrayBuffer[]): EncodedRun;
   /** @throws {Error} If the bytes are not of `encode`. */
   decode(bytes: Uint8Array, attached?: readonly ArrayBuffer[]): unknown;
+}
+
+/** Some calls as bytes, and how many these are. */
+export interface EncodedRun {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly count: number;
 }
 
 /** A codec. The functions are those of `_cloneable.ts` and `_plain_data.ts`: parameters, as a worker's program has no imports. */
 export function makeCodec(
   v8: V8,
-  findUncloneable: (value: unknown, toProcess: boolean, buffers?: Set<unknown>) => string | null,
+  findUncloneable: (value: unknown, toProcess: boolean, seen?: Set<unknown>) => string | null,
   isPlain: IsPlain,
 ): Codec {
   const JSON_FORMAT = 1;
@@ -95,29 +104,114 @@ export function makeCodec(
     return ["run", view.getFloat64(1, true), calls];
   }
 
+  /** The calls up to the first that has other arguments than numbers, booleans, `null` and `undefined`. */
+  function encodeNumbers(first: number, calls: readonly Call[], room: number): EncodedRun {
+    runView.setUint8(room, RUN_FORMAT);
+    runView.setFloat64(room + 1, first, true);
+    let end = room + 9;
+    let count = 0;
+    for (const [id, args] of calls) {
+      if (!Array.isArray(args) || args.length > 255) break;
+      const needed = end + 5 + 9 * args.length;
+      if (needed > run.length) {
+        const grown = new Uint8Array(2 * needed);
+        grown.set(run);
+        run = grown;
+        runView = new DataView(run.buffer);
+      }
+      runView.setInt32(end, id, true);
+      runView.setUint8(end + 4, args.length);
+      const at = encodeConstants(args, end + 5);
+      if (at === undefined) break;
+      end = at;
+      count++;
+    }
+    return { bytes: run.slice(0, end), count };
+  }
+
+  /** Puts the arguments of a call into `run`, from `at` on. Gives where they end; `undefined` if there are others. */
+  function encodeConstants(args: readonly unknown[], at: number): number | undefined {
+    for (let j = 0; j < args.length; j++) {
+      const value = args[j];
+      if (typeof value === "number") {
+        runView.setUint8(at, CONSTANTS.length);
+        runView.setFloat64(at + 1, value, true);
+        at += 9;
+      } else {
+        const constant = CONSTANTS.indexOf(value as undefined);
+        if (constant === -1) return undefined;
+        runView.setUint8(at++, constant);
+      }
+    }
+    return at;
+  }
+
+  /** The calls up to the first whose arguments JSON does not keep. */
+  function encodePlain(first: number, calls: readonly Call[], room: number): EncodedRun | undefined {
+    let count = 0;
+    while (count < calls.length && isPlain(calls[count], MAX_JSON)) count++;
+    if (count === 0) return undefined;
+    return { bytes: encodeJson(["run", first, calls.slice(0, count).flat()], room), count };
+  }
+
+  /**
+   * The calls up to the first that cannot be cloned, or that was given an object which one before it was given as well:
+   * there would be one copy of it for both.
+   */
+  function encodeClones(
+    first: number,
+    calls: readonly Call[],
+    room: number,
+    attached: ArrayBuffer[],
+  ): EncodedRun | undefined {
+    const all = new Set();
+    let count = 0;
+    for (; count < calls.length; count++) {
+      const seen = new Set();
+      if (findUncloneable(calls[count], true, seen) !== null || !seen.isDisjointFrom(all)) break;
+      for (const each of seen) all.add(each);
+    }
+    if (count === 0) return undefined;
+    return { bytes: encodeClone(["run", first, calls.slice(0, count).flat()], all, room, attached), count };
+  }
+
+  /** By the engine. `seen` are the objects that there are in the value. */
+  function encodeClone(
+    value: unknown,
+    seen: ReadonlySet<unknown>,
+    room: number,
+    attached: ArrayBuffer[] | undefined,
+  ): Uint8Array<ArrayBuffer> {
+    const serializer = new v8.Serializer();
+    if (attached !== undefined) {
+      for (const buffer of seen) {
+        if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < LARGE || buffer.resizable) continue;
+        serializer.transferArrayBuffer(attached.length, buffer);
+        attached.push(buffer);
+      }
+    }
+    const start = new Uint8Array(room + 1);
+    start[room] = CLONE_FORMAT;
+    serializer.writeRawBytes(start);
+    serializer.writeHeader();
+    serializer.writeValue(value);
+    return serializer.releaseBuffer();
+  }
+
+  function encodeJson(value: unknown, room: number): Uint8Array<ArrayBuffer> {
+    if (front.length !== room + 1) front = "\0".repeat(room) + "\x01"; // JSON_FORMAT
+    return utf8.encode(front + JSON.stringify(value));
+  }
+
   const codec: Codec = {
     encode(value, room = 0, attached) {
       if (value === undefined) return new Uint8Array(room);
-      if (isPlain(value, MAX_JSON)) {
-        if (front.length !== room + 1) front = "\0".repeat(room) + "\x01"; // JSON_FORMAT
-        return utf8.encode(front + JSON.stringify(value));
-      }
+      if (isPlain(value, MAX_JSON)) return encodeJson(value, room);
       // The serializer itself would turn a Blob or an URL into {} without a word.
-      const buffers = attached === undefined ? undefined : new Set();
-      const found = findUncloneable(value, true, buffers);
+      const seen = new Set();
+      const found = findUncloneable(value, true, seen);
       if (found !== null) throw new TypeError(found);
-      const serializer = new v8.Serializer();
-      for (const buffer of buffers as Set<ArrayBuffer> | undefined ?? []) {
-        if (buffer.byteLength < LARGE || buffer.resizable) continue;
-        serializer.transferArrayBuffer(attached!.length, buffer);
-        attached!.push(buffer);
-      }
-      const start = new Uint8Array(room + 1);
-      start[room] = CLONE_FORMAT;
-      serializer.writeRawBytes(start);
-      serializer.writeHeader();
-      serializer.writeValue(value);
-      return serializer.releaseBuffer();
+      return encodeClone(value, seen, room, attached);
     },
     encodeResult(seq, duration, value) {
       let constant = -1;
@@ -131,37 +225,18 @@ export function makeCodec(
       resultView.setFloat64(10, duration, true);
       return result;
     },
-    encodeRun(first, calls, room) {
-      runView.setUint8(room, RUN_FORMAT);
-      runView.setFloat64(room + 1, first, true);
-      let at = room + 9;
-      for (let i = 0; i < calls.length; i += 2) {
-        const args = calls[i + 1];
-        if (!Array.isArray(args) || args.length > 255) return undefined;
-        const needed = at + 5 + 9 * args.length;
-        if (needed > run.length) {
-          const grown = new Uint8Array(2 * needed);
-          grown.set(run);
-          run = grown;
-          runView = new DataView(run.buffer);
-        }
-        runView.setInt32(at, calls[i] as number, true);
-        runView.setUint8(at + 4, args.length);
-        at += 5;
-        for (let j = 0; j < args.length; j++) {
-          const value: unknown = args[j];
-          if (typeof value === "number") {
-            runView.setUint8(at, CONSTANTS.length);
-            runView.setFloat64(at + 1, value, true);
-            at += 9;
-          } else {
-            const constant = CONSTANTS.indexOf(value as undefined);
-            if (constant === -1) return undefined;
-            runView.setUint8(at++, constant);
-          }
+    encodeRun(first, calls, room, attached) {
+      const numbers = encodeNumbers(first, calls, room);
+      if (numbers.count > 0) return numbers;
+      if (calls.length > 1) {
+        try {
+          const some = encodePlain(first, calls, room) ?? encodeClones(first, calls, room, attached);
+          if (some !== undefined) return some;
+        } catch {
+          attached.length = 0; // together they are too long, or somebody's getter threw
         }
       }
-      return run.slice(0, at);
+      return { bytes: codec.encode(["run", first, calls[0]], room, attached), count: 1 };
     },
     decode(bytes, attached = []) {
       if (bytes.length === 0) return undefined;

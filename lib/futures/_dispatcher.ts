@@ -212,31 +212,34 @@ export class Dispatcher {
       // What is moved can be sent once only: such a call has a worker to itself, and nothing is ever taken back from
       // it.
       const moves = settings.transfer.length > 0;
-      const alone = moves || task.alone;
-      if (alone && !first) break;
+      if (moves && !first) break;
       queue.shift();
       task.load = moves ? LONG : Math.min(cost, LONG);
       load += task.load;
       batch.push(task);
       transfer = settings.transfer;
-      if (alone) break;
+      if (moves) break;
     }
     if (batch.length > 0) this.#send(worker, batch, transfer);
     this.#crew.handed(worker);
   }
 
   #send(worker: PoolWorker, batch: readonly Task[], transfer: readonly Transferable[]): void {
-    try {
-      worker.send(batch, transfer);
-    } catch (cause) {
-      if (batch.length === 1) this.#crew.refuse(batch[0]!, cause);
-      else {
-        for (const task of batch) {
-          // A getter of another one's arguments may have ended it.
-          if (!task.done()) this.#send(worker, [task], transfer);
-          else if (task.cancelled()) task.setRunningOrNotifyCancel();
-        }
+    // Calls are mostly alike: where one had to go alone, the next one will. To offer all that are left each time would
+    // take the longer the more they are.
+    let company = batch.length;
+    for (let at = 0; at < batch.length;) {
+      const offered = company < batch.length ? batch.slice(at, at + company) : batch;
+      try {
+        const count = worker.send(offered, transfer);
+        at += count;
+        company = count < offered.length ? 1 : 2 * company;
+      } catch (cause) {
+        this.#crew.refuse(batch[at++]!, cause);
+        company = 1;
       }
+      // A getter of another one's arguments may have ended it.
+      for (; batch[at]?.done(); at++) if (batch[at]!.cancelled()) batch[at]!.setRunningOrNotifyCancel();
     }
   }
 

@@ -68,9 +68,9 @@ export interface Inbox {
   /** Takes note that the worker is awake, as a message has come. */
   awake(): void;
   /**
-   * Takes note that a message with calls, the next one that was to come, cannot be read.
+   * Takes note that a message with a call, the next one that was to come, cannot be read.
    *
-   * @returns The first of its calls that was not taken back, if there is one.
+   * @returns The call, if it was not taken back.
    */
   lose(): number | undefined;
   /** Takes note that the calls before the number `seq` have come. */
@@ -101,9 +101,9 @@ export function makeInbox(
   /** Whether the last call came by the memory. While it looks for more of these, messages are late. */
   let small = false;
   let waits = 0;
-  /** The messages with calls that were met and have not come: the numbers of the first call, and after the last one. */
-  const due: { readonly first: number; readonly end: number }[] = [];
-  /** The calls before this number have come, or are in one of these. */
+  /** The calls that were met, and whose messages have not come. */
+  const due: number[] = [];
+  /** The calls before this number have come, or are among these. */
   let met = 0;
   /** What gives what is known by a number. */
   const shared = new Map<number, () => SharedValue>();
@@ -144,9 +144,8 @@ export function makeInbox(
     if (ids[slot] !== 0 || next < met) return;
     const word = Atomics.load(states, slot);
     if (word !== slotWord(next, SLOTS, SlotState.HANDED) && word !== slotWord(next, SLOTS, SlotState.REVOKED)) return;
-    const end = next + shapes[slot]!;
-    // Otherwise the slot has gone to another call meanwhile.
-    if (Atomics.load(states, slot) === word) due.push({ first: next, end: met = end });
+    due.push(next);
+    met = next + 1;
   }
 
   function awake(): void {
@@ -160,17 +159,15 @@ export function makeInbox(
     awake,
     lose() {
       if (due.length === 0) meet(next % SLOTS); // it may be here before it counts as sent
-      const message = due.shift();
-      if (message === undefined) return next;
-      for (let seq = message.first; seq < message.end; seq++) {
-        if (Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.HANDED)) return seq;
-      }
-      return undefined;
+      const seq = due.shift();
+      if (seq === undefined) return next;
+      next = Math.max(next, seq + 1); // those behind it do not wait for it, or their messages would be taken for its own
+      return Atomics.load(states, seq % SLOTS) === slotWord(seq, SLOTS, SlotState.HANDED) ? seq : undefined;
     },
     skipTo(seq) {
       next = Math.max(next, seq);
       met = Math.max(met, seq);
-      while (due.length > 0 && due[0]!.first < seq) due.shift();
+      while (due.length > 0 && due[0]! < seq) due.shift();
       small = false;
     },
     take(knows, found) {

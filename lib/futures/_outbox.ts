@@ -36,21 +36,19 @@ export class Outbox {
   }
 
   /**
-   * Writes the calls from the number `first` on into their slots, which nobody looks at yet; `false` if they have to
-   * travel as a message, as not all are small.
+   * Writes the calls from the number `first` on into their slots, which nobody looks at yet, up to the first that has to
+   * travel as a message, as it is not small.
+   *
+   * @returns How many were written.
    */
-  write(first: number, calls: readonly Call[]): boolean {
-    const { end } = this.#texts;
+  write(first: number, calls: readonly Call[]): number {
     for (let i = 0; i < calls.length; i++) {
       const [id, given] = calls[i]!;
       const slot = (first + i) % SLOTS;
-      if (!this.#writeValues(slot, given) && !this.#writeText(slot, given)) {
-        this.#texts.rewind(end);
-        return false;
-      }
+      if (!this.#writeValues(slot, given) && !this.#writeText(slot, given)) return i;
       this.#slots.ids[slot] = id;
     }
-    return true;
+    return calls.length;
   }
 
   /** What was written has been sent. */

@@ -473,25 +473,18 @@ export class Pool {
     this.#dispatchSoon();
   }
 
-  /** A worker cannot read what it was sent: one of these calls has too deep an argument. */
+  /** A worker cannot read the call that it was sent, which has too deep an argument. */
   #unreadable(worker: PoolWorker, seq: number): void {
     if (!worker.ready) {
       const cause = new NotCloneableError("Cannot send the arguments of the initializer: they are nested too deeply");
       return this.#break(cause.message, cause);
     }
-    const tasks = worker.tasks();
-    const first = tasks.find((task) => task.seq === seq);
-    if (first === undefined) throw new TypeError("that it could not read a call that it does not have");
-    const suspects = tasks.filter((task) => task.seq >= seq && task.seq < seq + first.company);
+    const task = worker.tasks().find((task) => task.seq === seq);
+    if (task === undefined) throw new TypeError("that it could not read a call that it does not have");
     this.#takeBack(worker);
-    for (const task of suspects) {
-      if (task.worker !== undefined) throw new TypeError("that it could not read a call that it has started");
-      if (first.company > 1) task.alone = true;
-      else {
-        const cause = new RangeError("they are nested too deeply");
-        this.#abandon(task, notCloneable(task.settings.ref.name, task.args, false, cause));
-      }
-    }
+    if (task.worker !== undefined) throw new TypeError("that it could not read a call that it has started");
+    const cause = new RangeError("they are nested too deeply");
+    this.#abandon(task, notCloneable(task.settings.ref.name, task.args, false, cause));
     this.#dispatchSoon();
   }
 

@@ -61,48 +61,52 @@ export class PoolWorker {
   }
 
   /**
-   * Hands the tasks over.
+   * Hands over the first of the tasks, and as many of those behind it as can go along.
    *
-   * @throws If an argument cannot be cloned; then nothing was handed over.
+   * @returns How many.
+   * @throws If an argument of the first one cannot be cloned; then nothing was handed over.
    */
-  send(tasks: readonly Task[], transfer: readonly Transferable[]): void {
+  send(tasks: readonly Task[], transfer: readonly Transferable[]): number {
+    const { ref, stream } = tasks[0]!.settings;
     // Not in between, which would make it forget what the first of them need.
-    if (this.#known.size + tasks.length > DEFINITIONS_KEPT) {
+    if (this.#known.size === DEFINITIONS_KEPT) {
       this.#known.clear();
       this.transport.forget();
     }
-    for (const [i, { settings: { ref, stream } }] of tasks.entries()) {
-      this.#define(ref);
-      if (stream !== undefined) this.transport.openStream(this.#next + i, stream.window);
-    }
+    this.#define(ref);
+    if (stream !== undefined) this.transport.openStream(this.#next, stream.window);
+    // What has to be told before a call is told before the first one only.
+    let end = 1;
+    while (end < tasks.length && this.#known.has(tasks[end]!.settings.ref.id) && !tasks[end]!.settings.stream) end++;
+    const company = end === tasks.length ? tasks : tasks.slice(0, end);
+    let count: number;
     Task.handing = tasks;
     try {
-      this.transport.send(
+      count = this.transport.send(
         this.#next,
-        tasks.map(({ settings: { ref, isChunk }, args, context }) =>
+        company.map(({ settings: { ref, isChunk }, args, context }) =>
           [isChunk ? -ref.id : ref.id, context === undefined ? args : { args, context }] as const
         ),
         transfer,
       );
     } catch (error) {
-      // The next calls get these numbers, and are no streams.
-      for (const [i, { settings: { stream } }] of tasks.entries()) {
-        if (stream !== undefined) this.transport.openStream(this.#next + i, 0);
-      }
+      // The next call gets this number, and is no stream.
+      if (stream !== undefined) this.transport.openStream(this.#next, 0);
       throw error;
     } finally {
       Task.handing = [];
     }
     if (this.count === 0) this.progressAt = performance.now();
-    for (const task of tasks) {
+    for (let i = 0; i < count; i++) {
+      const task = tasks[i]!;
       task.worker = this;
       task.seq = this.#next++;
-      task.company = tasks.length;
       this.#tasks[task.seq % SLOTS] = task;
       this.load += task.load;
     }
-    this.count += tasks.length;
-    this.remaining -= tasks.length;
+    this.count += count;
+    this.remaining -= count;
+    return count;
   }
 
   #define(ref: FunctionRef): void {

@@ -203,13 +203,11 @@ export class ProcessTransport implements Transport {
     this.#post(["define", definitionOf(ref)]);
   }
 
-  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
-    const flat: unknown[] = [];
-    for (const [id, args] of calls) flat.push(id, args);
+  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): number {
     const attached: ArrayBuffer[] = [];
-    const frame = codec.encodeRun(first, flat, HEADER) ??
-      codec.encode(["run", first, flat] satisfies ToWorker, HEADER, attached);
+    const { bytes: frame, count } = codec.encodeRun(first, calls, HEADER, attached);
     if (Math.max(frame.length, ...attached.map((buffer) => buffer.byteLength)) >= TOO_LARGE) {
+      if (count > 1) return this.send(first, calls.slice(0, 1), transfer);
       throw new RangeError("4 GiB or more at once are too much for a process: send it in parts");
     }
     // Copies, as what is listed here is about to be gone. Nothing is sent before that has worked: large buffers without
@@ -218,9 +216,10 @@ export class ProcessTransport implements Transport {
     // The caller's buffers are gone all the same, as they would be with threads.
     if (transfer.length > 0) structuredClone(null, { transfer: transfer as Transferable[] });
     for (const copy of copies) this.#attach(copy);
-    this.#frame(FrameKind.RUN, frame, first, calls.length);
-    this.#next = first + calls.length;
+    this.#frame(FrameKind.RUN, frame, first, count);
+    this.#next = first + count;
     this.#checkLater();
+    return count;
   }
 
   openStream(seq: number, credit: number): void {

@@ -101,9 +101,6 @@ export class Task extends Future<unknown> {
   /** The milliseconds that the worker's load was counted up by. */
   load = 0;
 
-  /** How many calls were sent with it, itself included; whether it is to be sent alone. */
-  company = 1;
-  alone = false;
   /** Whether it is in the queue. */
   queued = false;
   /** When it was submitted. */

@@ -16,8 +16,6 @@ export interface TextRing {
   readonly end: number;
   /** Writes a text. Gives its place, from which on it goes to `end`; `undefined` if there is no room for it now. */
   write(text: string): number | undefined;
-  /** Goes back to a place: nobody is going to read what was written after it. */
-  rewind(end: number): void;
   /** Tells the reader that what ends by now can be read. */
   publish(): void;
   /** The place up to which all can be read. */
@@ -38,7 +36,7 @@ export function makeTextRing(memory: SharedArrayBuffer): TextRing {
   const decoder = new TextDecoder();
   /** Where texts are decoded from, as that takes longer from shared memory. */
   let copy = new Uint8Array(0);
-  let end = 0;
+  let end = Atomics.load(words, PUBLISHED);
 
   return {
     get end() {
@@ -53,9 +51,6 @@ export function makeTextRing(memory: SharedArrayBuffer): TextRing {
       const at = start & (size - 1);
       end = (start + utf8.encodeInto(text, bytes.subarray(at, at + most)).written) | 0;
       return start | 0;
-    },
-    rewind(place) {
-      end = place;
     },
     publish() {
       Atomics.store(words, PUBLISHED, end);

@@ -132,31 +132,32 @@ export class ThreadTransport implements Transport {
     this.#post(["define", definitionOf(ref)]);
   }
 
-  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void {
-    const { states, ids, shapes, sent, workerBell } = this.#slots;
-    const next = first + calls.length;
-    const inMemory = transfer.length === 0 && !this.#follows && this.#outbox.write(first, calls);
-    if (!inMemory) assertKept(calls, transfer);
+  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): number {
+    const { states, ids, sent, workerBell } = this.#slots;
+    const written = transfer.length === 0 && !this.#follows ? this.#outbox.write(first, calls) : 0;
+    const inMemory = written > 0;
+    const count = inMemory ? written : 1;
+    const next = first + count;
+    if (!inMemory) {
+      assertKept(calls[0]!, transfer);
+      ids[first % SLOTS] = 0;
+    }
     for (let seq = first; seq < next; seq++) {
-      if (!inMemory) {
-        ids[seq % SLOTS] = 0;
-        shapes[seq % SLOTS] = next - seq;
-      }
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     }
     if (!inMemory) {
-      const flat: unknown[] = [];
-      for (const [id, given] of calls) flat.push(id, given);
-      this.#post(["run", first, flat], transfer);
+      this.#post(["run", first, calls[0]!], transfer);
       this.#follows = false;
     }
     this.#next = next;
     this.#small = inMemory;
     Atomics.store(sent, 0, next | 0);
-    if (!inMemory) return;
-    this.#outbox.publish(); // after them, as `take` wants it
-    ring(workerBell);
-    this.#watch();
+    if (inMemory) {
+      this.#outbox.publish(); // after them, as `take` wants it
+      ring(workerBell);
+      this.#watch();
+    }
+    return count;
   }
 
   openStream(seq: number, credit: number): void {
@@ -295,17 +296,15 @@ export class ThreadTransport implements Transport {
   }
 
   /** The worker cannot read the message with this call, which may have been taken back meanwhile. */
-  #loseMessage(first: number): void {
-    const end = first + Math.max(1, this.#slots.shapes[first % SLOTS]!);
-    for (let seq = first; seq < Math.min(end, this.#next); seq++) {
-      if (this.#state(seq) === SlotState.HANDED) return this.#events.unreadable(seq);
-    }
-    if (this.#next === 0) this.#events.unreadable(first); // it is the initializer's
+  #loseMessage(seq: number): void {
+    // Before the first call it is the initializer's.
+    if (this.#next === 0 || this.#state(seq) === SlotState.HANDED) this.#events.unreadable(seq);
   }
 
   #report(message: FromWorker | null): void {
     this.#collect();
-    switch (message?.[0]) {
+    if (message === null) return;
+    switch (message[0]) {
       case "ready":
         this.#events.ready();
         break;
@@ -317,12 +316,10 @@ export class ThreadTransport implements Transport {
         this.#small = false;
         this.#duration = message[2];
         this.#events.succeeded(message[1], message[2], message[3]);
-        this.#collect();
         break;
       case "error":
         this.#head = message[1] + 1;
         this.#events.failed(message[1], message[2], decodeError(message[3]));
-        this.#collect();
         break;
       case "progress":
         this.#events.progress(message[1], message[2]);
@@ -344,6 +341,7 @@ export class ThreadTransport implements Transport {
         );
         break;
     }
+    this.#collect(); // what is behind it
   }
 
   /**
@@ -393,16 +391,14 @@ export class ThreadTransport implements Transport {
 }
 
 /** Refuses what would arrive as something else. */
-function assertKept(calls: readonly Call[], transfer: readonly Transferable[]): void {
-  for (const [id, given] of calls) {
-    const args = "context" in given ? given.args : given;
-    const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
-    for (const list of lists) {
-      for (const value of list) {
-        if (!isForeign(value) || transfer.includes(value as Transferable)) continue;
-        const found = findUncloneable(value, false);
-        if (found !== null) throw new TypeError(found);
-      }
+function assertKept([id, given]: Call, transfer: readonly Transferable[]): void {
+  const args = "context" in given ? given.args : given;
+  const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
+  for (const list of lists) {
+    for (const value of list) {
+      if (!isForeign(value) || transfer.includes(value as Transferable)) continue;
+      const found = findUncloneable(value, false);
+      if (found !== null) throw new TypeError(found);
     }
   }
 }

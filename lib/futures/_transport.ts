@@ -55,11 +55,14 @@ export interface Transport {
   /** Tells the worker about a function, before its first call. */
   define(ref: FunctionRef): void;
   /**
-   * Hands calls over; they get the numbers from `first` on. The pool keeps fewer than `SLOTS` numbers in use.
+   * Hands over the first of the calls, and as many of those behind it as can go along; they get the numbers from `first`
+   * on. Of an object that several of them were given, each gets a copy of its own. The pool keeps fewer than `SLOTS`
+   * numbers in use.
    *
-   * @throws If an argument cannot be cloned; then nothing was sent.
+   * @returns How many were handed over.
+   * @throws If an argument of the first call cannot be cloned; then nothing was sent.
    */
-  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): void;
+  send(first: number, calls: readonly Call[], transfer: readonly Transferable[]): number;
   /** Says of the call that is sent next that it is a stream, which may send so many values. */
   openStream(seq: number, credit: number): void;
   /** Lets a stream send so many values more. */

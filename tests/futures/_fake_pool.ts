@@ -17,7 +17,7 @@ export abstract class FakeTransport implements Transport {
     this.events = events;
   }
 
-  abstract send(first: number, calls: readonly Call[]): void;
+  abstract send(first: number, calls: readonly Call[]): number;
 
   isRunning(_seq: number): boolean {
     return false;

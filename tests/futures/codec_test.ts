@@ -1,9 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import v8 from "node:v8";
 import { findUncloneable } from "../../lib/futures/_cloneable.ts";
 import { makeCodec, type V8 } from "../../lib/futures/_codec.ts";
 import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
+import type { Call } from "../../lib/futures/_protocol.ts";
 
 const codec = makeCodec(v8 as unknown as V8, findUncloneable, makeIsPlain());
 const roundTrip = (value: unknown) => codec.decode(codec.encode(value));
@@ -76,16 +77,63 @@ Deno.test("makeCodec().encodeResult() is as encode() of the message", () => {
   }
 });
 
-Deno.test("makeCodec().encodeRun() is as encode() of the message, or leaves it to that", () => {
+const runOf = (first: number, calls: readonly Call[]): Call[] => {
+  const attached: ArrayBuffer[] = [];
+  const { bytes, count } = codec.encodeRun(first, calls, 16, attached);
+  const [kind, from, flat] = codec.decode(bytes.subarray(16), attached) as [string, number, unknown[]];
+  assertEquals([kind, from, flat.length], ["run", first, 2 * count]);
+  return Array.from({ length: count }, (_, i) => [flat[2 * i], flat[2 * i + 1]] as unknown as Call);
+};
+
+Deno.test("makeCodec().encodeRun() takes all calls that are given numbers and the like", () => {
   const values = [0, -0, 1.5, NaN, -Infinity, 2 ** 53, true, false, null, undefined];
-  const calls = Array.from({ length: 500 }, (_, n) => [n % 2 ? -n : n, values.slice(n % 11)]).flat();
-  for (const some of [calls, calls.slice(0, 2), [7, new Array(255).fill(1)], []]) {
-    const bytes = codec.encodeRun(2 ** 40, some, 16)!;
-    assertEquals(codec.decode(bytes.subarray(16)), ["run", 2 ** 40, some]);
+  const calls = Array.from({ length: 500 }, (_, n): Call => [n % 2 ? -n : n, values.slice(n % 11)]);
+  const long: Call = [7, new Array(255).fill(1)];
+  for (const some of [calls, calls.slice(0, 1), [long]]) {
+    assertEquals(runOf(2 ** 40, some), some);
   }
-  for (const args of [["text"], [[1]], [{}], [1n], { args: [1], context: {} }, new Array(256).fill(1)]) {
-    assertEquals(codec.encodeRun(0, [1, [1], 2, args], 16), undefined);
+});
+
+Deno.test("makeCodec().encodeRun() takes all calls that are given plain data, each with a copy of its own", () => {
+  const one = { a: [1] };
+  const given = { args: [one], context: { one: 1 } };
+  const calls: Call[] = [[1, [one]], [2, ["text", one]], [-3, [[one], [2]]], [4, given]];
+  const taken = runOf(5, calls);
+  assertEquals(taken, calls);
+  assert((taken[0]![1] as unknown[])[0] !== (taken[1]![1] as unknown[])[1]);
+});
+
+Deno.test("makeCodec().encodeRun() takes calls that are cloned, up to one that was given what another one was given", () => {
+  const inner = { large: new Uint8Array(1 << 20) };
+  const map = new Map<string, unknown>([["inner", inner]]);
+  const other = new Map([[1, 2]]);
+  for (
+    const [calls, count] of [
+      [[[1, [map]], [2, [other]], [3, [1n]], [4, [1]]], 4],
+      [[[1, [map]], [2, [map]]], 1],
+      [[[1, [other]], [2, [map]], [3, [new Set([inner])]]], 2],
+      [[[1, [inner.large]], [2, [other]], [3, [inner.large.subarray(1)]], [4, [0]]], 2],
+      [[[1, new Array(256).fill(undefined)], [2, [other, other]]], 2],
+    ] as [Call[], number][]
+  ) {
+    assertEquals(runOf(3, calls), calls.slice(0, count));
   }
+});
+
+Deno.test("makeCodec().encodeRun() cuts the calls short where another way of encoding begins", () => {
+  const [numbers, plain, clone, uncloneable]: Call[] = [[1, [1]], [2, ["text"]], [3, [1n]], [4, [() => {}]]];
+  assertEquals(runOf(0, [numbers!, numbers!, plain!]), [numbers, numbers]);
+  assertEquals(runOf(0, [plain!, numbers!, plain!, clone!]), [plain, numbers, plain]);
+  assertEquals(runOf(0, [clone!, plain!, uncloneable!]), [clone, plain]);
+  assertThrows(() => runOf(0, [uncloneable!, plain!]), TypeError, "is a function");
+  let reads = 0;
+  const fickle: Call = [5, [{
+    get sometimes() {
+      if (++reads > 1) throw new RangeError("read again");
+      return 1;
+    },
+  }]];
+  assertEquals(runOf(0, [plain!, fickle]), [plain], "not the fault of the first");
 });
 
 Deno.test("makeCodec().encode() leaves room in front", () => {

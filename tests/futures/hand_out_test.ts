@@ -50,8 +50,9 @@ class HeldWorker extends FakeTransport {
     for (let i = 0; i < 20; i++) await null;
   }
 
-  send(first: number, calls: readonly Call[]): void {
+  send(first: number, calls: readonly Call[]): number {
     calls.forEach(([, given], i) => this.#calls.push({ seq: first + i, given: (given as unknown[])[0] }));
+    return calls.length;
   }
 
   override takeBack(): readonly number[] {

@@ -1,6 +1,7 @@
 /** The scheduling core on a transport that runs its calls here: what a third executor would be. */
 
 import { assertEquals, assertInstanceOf } from "@std/assert";
+import { NotCloneableError } from "../../lib/futures/mod.ts";
 import { decodeChunk } from "../../lib/futures/_chunk.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
 import { liveWorkers } from "../../lib/futures/_pool.ts";
@@ -19,13 +20,14 @@ class EchoTransport extends FakeTransport {
     queueMicrotask(() => events.ready());
   }
 
-  send(first: number, calls: readonly Call[]): void {
+  send(first: number, calls: readonly Call[]): number {
     queueMicrotask(() => {
       for (const [i, [, args]] of calls.entries()) {
         this.events.succeeded(first + i, 0, (args as readonly unknown[])[0]);
       }
       this.events.drained();
     });
+    return calls.length;
   }
 
   override close(): void {
@@ -61,7 +63,7 @@ class NonsenseTransport extends EchoTransport {
   override isRunning(): boolean {
     return true;
   }
-  override send(first: number): void {
+  override send(first: number): number {
     queueMicrotask(() => {
       try {
         this.events.succeeded(first, 0, "no results of a chunk");
@@ -70,6 +72,7 @@ class NonsenseTransport extends EchoTransport {
         this.events.exited({ message: `sent ${error}` });
       }
     });
+    return 1;
   }
 }
 
@@ -84,18 +87,13 @@ for (const retries of [0, 1]) {
 }
 
 Deno.test("Pool does not send a call that was given up while the arguments of the others of its batch were read", async () => {
-  const sent: number[] = [];
-  let refused = 0;
+  const sent: number[][] = [];
   const controller = new AbortController();
   class PickyTransport extends EchoTransport {
-    override send(first: number, calls: readonly Call[]): void {
-      if (calls.length > 1) {
-        refused++;
-        controller.abort(new RangeError("by a getter"));
-        throw new TypeError("one of them cannot be cloned");
-      }
-      for (const [, given] of calls) sent.push((given as readonly number[])[0]!);
-      super.send(first, calls);
+    override send(first: number, calls: readonly Call[]): number {
+      sent.push(calls.map(([, given]) => (given as readonly number[])[0]!));
+      controller.abort(new RangeError("by a getter"));
+      return super.send(first, calls.slice(0, 1));
     }
   }
   const pool = fakePool(1, (events) => new PickyTransport(events));
@@ -104,6 +102,26 @@ Deno.test("Pool does not send a call that was given up while the arguments of th
   const tasks = [1, 2, 3].map((n) => pool.submit(n === 2 ? { signal: controller.signal } : {}, echo, [n], CALL));
   assertInstanceOf(await tasks[1]!.exception(), RangeError);
   assertEquals(await Promise.all([tasks[0], tasks[2]]), [1, 3]);
-  assertEquals([sent, refused], [[1, 3], 1]);
+  assertEquals(sent, [[1, 2, 3], [3]]);
+  await pool.shutdown({});
+});
+
+Deno.test("Pool refuses the one call of a batch that cannot be sent, and sends the others", async () => {
+  const sent: number[][] = [];
+  class PickyTransport extends EchoTransport {
+    override send(first: number, calls: readonly Call[]): number {
+      const values = calls.map(([, given]) => (given as readonly number[])[0]!);
+      sent.push(values);
+      if (values[0] === 3) throw new TypeError("it cannot be cloned");
+      return super.send(first, calls.slice(0, 2));
+    }
+  }
+  const pool = fakePool(1, (events) => new PickyTransport(events));
+  await pool.warmUp(1);
+  functionRef(echo).cost = 0.001;
+  const tasks = [1, 2, 3, 4].map((n) => pool.submit({}, echo, [n], CALL));
+  assertInstanceOf(await tasks[2]!.exception(), NotCloneableError);
+  assertEquals(await Promise.all([tasks[0], tasks[1], tasks[3]]), [1, 2, 4]);
+  assertEquals(sent, [[1, 2, 3, 4], [3], [4]]);
   await pool.shutdown({});
 });

@@ -207,6 +207,35 @@ forEachPool("submit() keeps apart arguments that are the same object, as one clo
 });
 
 for (
+  const [what, value] of [
+    ["a map", new Map([[1, 1]])],
+    ["an array", [1]],
+    ["an array that JSON would change", [undefined]],
+    ["an array within an array", [[1]]],
+    ["a typed array", new Uint8Array(8)],
+    ["a large typed array", new Uint8Array(1 << 20)],
+  ] as const
+) {
+  forEachPool(`submit() gives each call a copy of its own of ${what} that many were given`, async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    // How often it was met before.
+    const mark = (value: { marks?: number }) => value.marks = (value.marks ?? 0) + 1;
+    for (let n = 0; n < 20; n++) assertEquals(await pool.submit(mark, {}), 1); // so short that many travel together
+    const marks = Array.from({ length: 20 }, () => pool.submit(mark, value as never));
+    assertEquals(await Promise.all(marks), new Array(20).fill(1));
+  });
+}
+
+forEachPool("map() with chunksize gives each chunk one copy of an object, as CPython's processes do", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const grow = (map: Map<number, number>) => map.set(map.size, 1).size;
+  const maps = new Array(5).fill(new Map());
+  for (let n = 0; n < 10; n++) {
+    assertEquals(await Array.fromAsync(pool.map(grow, maps, { chunksize: 2 })), [1, 2, 1, 2, 1]); // printed by CPython 3.13
+  }
+});
+
+for (
   const [what, value] of [["1 MiB of ASCII", "x".repeat(1 << 20)], [
     "1 MiB of two-byte text",
     "あ😀".repeat(1 << 18),
