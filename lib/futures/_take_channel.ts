@@ -1,7 +1,7 @@
 /** What a worker has of its global scope; the compiler knows that of a main thread only. */
 interface WorkerScope {
   addEventListener(type: "message" | "messageerror", listener: (event: MessageEvent) => void): void;
-  postMessage: (message: unknown) => void;
+  postMessage: (message: unknown, transfer?: Transferable[]) => void;
 }
 
 /**
@@ -12,7 +12,7 @@ interface WorkerScope {
 export function takeChannel(
   listener: (data: never) => void,
   onError: () => void = () => {},
-): (message: unknown) => void {
+): (message: unknown, transfer?: Transferable[]) => void {
   const scope = self as unknown as WorkerScope;
   const post = scope.postMessage.bind(self);
   scope.addEventListener("message", (event) => {

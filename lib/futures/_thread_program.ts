@@ -13,6 +13,7 @@ export function threadProgram(parts: Parts): void {
 
   // The first message is the memory; the others are for the runner.
   const post = parts.takeChannel((data: ToWorker | ThreadMemory) => {
+    parts.freeMovedBuffers();
     if (run !== undefined) return run(data as ToWorker);
     const [memory, callTexts, resultTexts] = data as ThreadMemory;
     const slots = parts.layOutSlots(memory, SLOTS);
@@ -25,6 +26,14 @@ export function threadProgram(parts: Parts): void {
       if (state === SlotState.NUMBER) numbers[slot] = value as number;
       if (state !== SlotState.SENT) return state;
       return parts.putValue(texts, isPlain, MAX_TEXT, args, slot * SLOT_ARGS, value) ? SlotState.TEXT : state;
+    };
+
+    /** Sends a message that ends with a value. */
+    const postValue = (...message: unknown[]): void => {
+      const value = message.pop();
+      const copied = parts.copyLargeBuffers([[value]], isPlain);
+      message.push(copied === undefined ? value : copied.lists[0]![0]);
+      post(message, copied?.buffers);
     };
 
     /** Refuses what would arrive as something else. */
@@ -42,7 +51,7 @@ export function threadProgram(parts: Parts): void {
         // The state first: with its outcome known, the parent may give the slot to another call.
         if (state === SlotState.SENT) {
           Atomics.store(states, slot, slotWord(seq, SLOTS, state));
-          post(["result", seq, duration, value]);
+          postValue("result", seq, duration, value);
           return;
         }
         durations[slot] = duration;
@@ -50,8 +59,11 @@ export function threadProgram(parts: Parts): void {
         parts.ring(parentBell);
       },
       send(message) {
-        if (message[0] === "progress" || message[0] === "yield") check(message[2]);
-        else if (message[0] === "error") {
+        if (message[0] === "progress" || message[0] === "yield") {
+          check(message[2]);
+          return postValue(...message);
+        }
+        if (message[0] === "error") {
           Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));
         }
         post(message);

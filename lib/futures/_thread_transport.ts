@@ -9,7 +9,9 @@ import { decodeError } from "./_error_codec.ts";
 import { NotCloneableError } from "./errors.ts";
 import type { FunctionRef } from "./_function_ref.ts";
 import { makePatience, nextTurn, POLL } from "./_inbox.ts";
+import { copyLargeBuffers, freeMovedBuffers } from "./_large_buffers.ts";
 import { Outbox } from "./_outbox.ts";
+import { makeIsPlain } from "./_plain_data.ts";
 import {
   type Call,
   type FromWorker,
@@ -27,6 +29,8 @@ import { getValue, makeTextRing } from "./_text_ring.ts";
 import { type ThreadMemory, threadProgram } from "./_thread_program.ts";
 import { definitionOf, type Transport, type TransportEvents } from "./_transport.ts";
 import { bootUrl, programSource } from "./_worker_program.ts";
+
+const isPlain = makeIsPlain();
 
 let program: string | undefined;
 
@@ -104,7 +108,10 @@ export class ThreadTransport implements Transport {
         ...(permissions === undefined ? {} : { deno: { permissions } }),
       } as WorkerOptions,
     );
-    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
+    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => {
+      freeMovedBuffers();
+      this.#receive(event.data);
+    };
     this.#worker.onerror = (event) => {
       event.preventDefault(); // Deno has printed it
       this.#end({ message: `died of an uncaught error: ${event.message}`, cause: event.error ?? undefined });
@@ -146,7 +153,8 @@ export class ThreadTransport implements Transport {
       Atomics.store(states, seq % SLOTS, slotWord(seq, SLOTS, SlotState.HANDED));
     }
     if (!inMemory) {
-      this.#post(["run", first, calls[0]!], transfer);
+      const [call, moved] = transfer.length > 0 ? [calls[0]!, transfer] : withCopies(calls[0]!);
+      this.#post(["run", first, call], moved);
       this.#follows = false;
     }
     this.#next = next;
@@ -388,6 +396,17 @@ export class ThreadTransport implements Transport {
     this.#worker.terminate();
     queueMicrotask(() => this.#events.exited(exit));
   }
+}
+
+/** A call with copies of its large buffers in place of those, and what is to be moved with it. */
+function withCopies(call: Call): [Call, readonly Transferable[]] {
+  const [id, given] = call;
+  const { args, context } = "context" in given ? given : { args: given, context: undefined };
+  const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
+  const copied = copyLargeBuffers([...lists, [context]], isPlain);
+  if (copied === undefined) return [call, []];
+  const copies = id < 0 ? copied.lists.slice(0, -1) : copied.lists[0]!;
+  return [[id, context === undefined ? copies : { args: copies, context }], copied.buffers];
 }
 
 /** Refuses what would arrive as something else. */

@@ -29,6 +29,7 @@ import {
   TEXT_SHAPE,
   valueOf,
 } from "./_protocol.ts";
+import { copyLargeBuffers, freeMovedBuffers } from "./_large_buffers.ts";
 import { refuseMessages, takeChannel } from "./_take_channel.ts";
 import { taskRunner } from "./_task_runner.ts";
 import { getValue, makeTextRing, putValue } from "./_text_ring.ts";
@@ -61,6 +62,8 @@ export interface Parts {
   readonly nextTurn: typeof nextTurn;
   readonly makeCodec: typeof makeCodec;
   readonly makeIsPlain: typeof makeIsPlain;
+  readonly copyLargeBuffers: typeof copyLargeBuffers;
+  readonly freeMovedBuffers: typeof freeMovedBuffers;
   readonly makeTextRing: typeof makeTextRing;
   readonly putValue: typeof putValue;
   readonly getValue: typeof getValue;
@@ -97,6 +100,8 @@ const PARTS = `{
   nextTurn: ${nextTurn},
   makeCodec: ${makeCodec},
   makeIsPlain: ${makeIsPlain},
+  copyLargeBuffers: ${copyLargeBuffers},
+  freeMovedBuffers: ${freeMovedBuffers},
   makeTextRing: ${makeTextRing},
   putValue: ${putValue},
   getValue: ${getValue},
