@@ -571,7 +571,7 @@ export class Pool {
 
   #succeed(worker: PoolWorker, task: Task, value: unknown): void {
     this.#counters.completed++;
-    task.setResult(value);
+    task.succeed(value);
     this.#over(worker, task, "completed");
   }
 
@@ -579,7 +579,7 @@ export class Pool {
     if (task.done()) return;
     this.#counters[outcome]++;
     expectRetrieval(task, task.settings.ref.name, error);
-    task.setException(error);
+    task.fail(error);
     this.#over(worker, task, outcome);
   }
 
@@ -665,7 +665,7 @@ export class Pool {
     if (task.worker === undefined) return; // it was taken back, and has not run
     if (!worker.revoke(task)) {
       const standIn = new Task(task.settings, []);
-      standIn.setException(error);
+      standIn.fail(error);
       worker.replace(task, standIn);
       this.#stop(worker, standIn);
     }

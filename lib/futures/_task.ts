@@ -3,6 +3,7 @@
  * @module
  */
 
+import { InvalidStateError } from "./errors.ts";
 import type { SubmitOptions } from "./executor.ts";
 import { Future } from "./future.ts";
 import type { FunctionRef } from "./_function_ref.ts";
@@ -155,6 +156,31 @@ export class Task extends Future<unknown> {
     super.cancel();
     this.#owner?.cancelled(this, worker);
     return true;
+  }
+
+  /** For its pool: ends the call with a result. */
+  succeed(value: unknown): void {
+    super.setResult(value);
+  }
+
+  /** For its pool: ends the call with an exception. */
+  fail(error: unknown): void {
+    super.setException(error);
+  }
+
+  override setResult(): void {
+    this.#refuse("a result");
+  }
+
+  override setException(): void {
+    this.#refuse("an exception");
+  }
+
+  // The pool would wait for the call for ever.
+  #refuse(what: string): never {
+    throw new InvalidStateError(
+      `Cannot set ${what} of ${this}: its pool does that; cancel() it, or make a new Future() for an outcome of your own`,
+    );
   }
 
   override running(): boolean {

@@ -197,7 +197,8 @@ export class Future<T> implements PromiseLike<T> {
    * For executors and tests: ends the call with a result.
    *
    * @param value The result.
-   * @throws {InvalidStateError} If there is an outcome already.
+   * @throws {InvalidStateError} If there is an outcome already, or the future is a pool's, which sets it itself. (CPython's
+   * pool would lose its worker by it.)
    */
   setResult(value: T): void {
     this.#assertOpen("a result");
@@ -210,7 +211,7 @@ export class Future<T> implements PromiseLike<T> {
    * For executors and tests: ends the call with an exception.
    *
    * @param error What the call threw; any value, as `throw` takes any.
-   * @throws {InvalidStateError} If there is an outcome already.
+   * @throws {InvalidStateError} As `setResult`.
    */
   setException(error: unknown): void {
     this.#assertOpen("an exception");

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEqua
 import {
   Executor,
   Future,
+  InvalidStateError,
   type ProcessPoolExecutor,
   RuntimeError,
   type SubmitOptions,
@@ -182,6 +183,19 @@ forEachPool("submit() runs on while nobody waits", async (kind) => {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   pool.submit((x: number) => x, 1).addDoneCallback((future) => resolve(future.done()));
   assert(await promise);
+});
+
+forEachPool("submit() gives a future whose outcome only its pool sets", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  const future = pool.submit((x: number) => x + 1, 1);
+  assertThrows(
+    () => future.setResult(7),
+    InvalidStateError,
+    ": pending>: its pool does that",
+  );
+  assertThrows(() => future.setException(new RangeError()), InvalidStateError, "Cannot set an exception of");
+  assertEquals(await future, 2);
+  assertThrows(() => future.setResult(7), InvalidStateError);
 });
 
 forEachPool("submit() describes its future by the name of the function", async (kind) => {
