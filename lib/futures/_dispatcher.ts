@@ -229,7 +229,14 @@ export class Dispatcher {
     // take the longer the more they are.
     let company = batch.length;
     for (let at = 0; at < batch.length;) {
-      const offered = company < batch.length ? batch.slice(at, at + company) : batch;
+      // A getter of another one's arguments may have ended it.
+      if (batch[at]!.done()) {
+        at++;
+        continue;
+      }
+      let end = at + 1;
+      while (end < batch.length && end < at + company && !batch[end]!.done()) end++;
+      const offered = batch.slice(at, end);
       try {
         const count = worker.send(offered, transfer);
         at += count;
@@ -238,8 +245,6 @@ export class Dispatcher {
         this.#crew.refuse(batch[at++]!, cause);
         company = 1;
       }
-      // A getter of another one's arguments may have ended it.
-      for (; batch[at]?.done(); at++) if (batch[at]!.cancelled()) batch[at]!.setRunningOrNotifyCancel();
     }
   }
 

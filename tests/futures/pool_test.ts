@@ -106,6 +106,25 @@ Deno.test("Pool does not send a call that was given up while the arguments of th
   await pool.shutdown({});
 });
 
+Deno.test("Pool does not send calls that are cancelled while those before them in their batch are sent one by one", async () => {
+  const sent: number[][] = [];
+  class PickyTransport extends EchoTransport {
+    override send(first: number, calls: readonly Call[]): number {
+      const values = calls.map(([, given]) => (given as readonly number[])[0]!);
+      sent.push(values);
+      if (values[0] === 2) assertEquals([tasks[2]!.cancel(), tasks[4]!.cancel()], [true, true]);
+      return super.send(first, calls.slice(0, 1));
+    }
+  }
+  const pool = fakePool(1, (events) => new PickyTransport(events));
+  await pool.warmUp(1);
+  functionRef(echo).cost = 0.001;
+  const tasks = [1, 2, 3, 4, 5, 6].map((n) => pool.submit({}, echo, [n], CALL));
+  assertEquals(await Promise.all([0, 1, 3, 5].map((i) => tasks[i])), [1, 2, 4, 6]);
+  assertEquals(sent, [[1, 2, 3, 4, 5, 6], [2], [4], [6]]);
+  await pool.shutdown({});
+});
+
 Deno.test("Pool refuses the one call of a batch that cannot be sent, and sends the others", async () => {
   const sent: number[][] = [];
   class PickyTransport extends EchoTransport {
