@@ -36,6 +36,8 @@ export interface Crew {
   takeBack(worker: PoolWorker): void;
   /** The worker may have got a call. */
   handed(worker: PoolWorker): void;
+  /** A worker has a call that was given up while it was handed over. */
+  stop(worker: PoolWorker, task: Task): void;
   /** A call cannot be handed to any worker, as its arguments cannot be cloned. */
   refuse(task: Task, cause: unknown): void;
 }
@@ -246,6 +248,8 @@ export class Dispatcher {
         company = 1;
       }
     }
+    // By a getter of its own arguments, or of those that went along.
+    for (const task of batch) if (task.done() && task.worker === worker) this.#crew.stop(worker, task);
   }
 
   #canImport(worker: PoolWorker, { origin }: FunctionRef): boolean {
