@@ -36,6 +36,8 @@ export interface Crew {
   takeBack(worker: PoolWorker): void;
   /** The worker may have got a call. */
   handed(worker: PoolWorker): void;
+  /** A worker has a call that was given up while it was handed over. */
+  stop(worker: PoolWorker, task: Task): void;
   /** A call cannot be handed to any worker, as its arguments cannot be cloned. */
   refuse(task: Task, cause: unknown): void;
 }
@@ -229,7 +231,14 @@ export class Dispatcher {
     // take the longer the more they are.
     let company = batch.length;
     for (let at = 0; at < batch.length;) {
-      const offered = company < batch.length ? batch.slice(at, at + company) : batch;
+      // A getter of another one's arguments may have ended it.
+      if (batch[at]!.done()) {
+        at++;
+        continue;
+      }
+      let end = at + 1;
+      while (end < batch.length && end < at + company && !batch[end]!.done()) end++;
+      const offered = batch.slice(at, end);
       try {
         const count = worker.send(offered, transfer);
         at += count;
@@ -238,9 +247,9 @@ export class Dispatcher {
         this.#crew.refuse(batch[at++]!, cause);
         company = 1;
       }
-      // A getter of another one's arguments may have ended it.
-      for (; batch[at]?.done(); at++) if (batch[at]!.cancelled()) batch[at]!.setRunningOrNotifyCancel();
     }
+    // By a getter of its own arguments, or of those that went along.
+    for (const task of batch) if (task.done() && task.worker === worker) this.#crew.stop(worker, task);
   }
 
   #canImport(worker: PoolWorker, { origin }: FunctionRef): boolean {

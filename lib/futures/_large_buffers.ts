@@ -23,14 +23,19 @@ export function copyLargeBuffers(lists: readonly (readonly unknown[])[], isPlain
   const LARGE = 65536;
   /** How much plain data is looked through, in characters. */
   const MAX_PLAIN = 32768;
-  /** What class of typed arrays one is of, whatever was derived from that; nothing for a `DataView`. */
-  const { get: classOf } = Object.getOwnPropertyDescriptor(
-    Object.getPrototypeOf(Uint8Array.prototype),
-    Symbol.toStringTag,
-  )!;
-  const copies = new Map<ArrayBuffer, ArrayBuffer>();
+  let copies: Map<ArrayBuffer, ArrayBuffer>;
 
-  const bufferOf = (value: unknown) => ArrayBuffer.isView(value) ? value.buffer : value;
+  /** What all typed arrays have in common. */
+  const typed = (): object => Object.getPrototypeOf(Uint8Array.prototype);
+
+  /** What class of typed arrays one is of, whatever was derived from that; nothing for a `DataView`. */
+  const classOf = (view: ArrayBufferView) => Reflect.get(typed(), Symbol.toStringTag, view) as string | undefined;
+
+  /** As the engine has it: a class may have something else by that name. */
+  const read = (view: ArrayBufferView, name: keyof Uint8Array): unknown =>
+    Reflect.get(classOf(view) === undefined ? DataView.prototype : typed(), name, view);
+
+  const bufferOf = (value: unknown) => ArrayBuffer.isView(value) ? read(value, "buffer") : value;
 
   function isLarge(value: unknown): boolean {
     const buffer = bufferOf(value);
@@ -43,7 +48,8 @@ export function copyLargeBuffers(lists: readonly (readonly unknown[])[], isPlain
     const buffer = bufferOf(value);
     if (buffer instanceof SharedArrayBuffer) return true;
     return buffer instanceof ArrayBuffer
-      ? !buffer.resizable && !buffer.detached && Object.getPrototypeOf(buffer) === ArrayBuffer.prototype
+      ? !buffer.resizable && !buffer.detached && Object.getPrototypeOf(buffer) === ArrayBuffer.prototype &&
+        Reflect.ownKeys(buffer).length === 0 // `slice()` would heed some of them
       : isPlain(value, MAX_PLAIN);
   }
 
@@ -52,15 +58,21 @@ export function copyLargeBuffers(lists: readonly (readonly unknown[])[], isPlain
     if (!(buffer instanceof ArrayBuffer)) return value;
     let moved = copies.get(buffer);
     if (moved === undefined) copies.set(buffer, moved = buffer.slice(0));
-    if (value === buffer) return moved;
+    if (!ArrayBuffer.isView(value)) return moved;
     // As a clone, it is of the engine's own class.
-    const View = (globalThis as unknown as Record<string, typeof Uint8Array>)[classOf!.call(value) ?? "DataView"]!;
-    const { byteOffset, byteLength, length = byteLength } = value as Uint8Array<ArrayBuffer>;
-    return new View(moved, byteOffset, length);
+    const name = classOf(value);
+    const View = (globalThis as unknown as Record<string, typeof Uint8Array>)[name ?? "DataView"]!;
+    const length = read(value, name === undefined ? "byteLength" : "length") as number;
+    return new View(moved, read(value, "byteOffset") as number, length);
   }
 
-  if (!lists.some((list) => list.some(isLarge)) || !lists.every((list) => list.every(canBeCopied))) return undefined;
-  return { lists: lists.map((list) => list.map(copy)), buffers: [...copies.values()] };
+  try {
+    if (!lists.some((list) => list.some(isLarge)) || !lists.every((list) => list.every(canBeCopied))) return undefined;
+    copies = new Map();
+    return { lists: lists.map((list) => list.map(copy)), buffers: [...copies.values()] };
+  } catch {
+    return undefined; // no memory is left, or a task has replaced what is used here: the engine may do without
+  }
 }
 
 /**
@@ -68,5 +80,9 @@ export function copyLargeBuffers(lists: readonly (readonly unknown[])[], isPlain
  * buffer, however small, and not as one arrives: there would be hundreds of megabytes.
  */
 export function freeMovedBuffers(): void {
-  new ArrayBuffer(1);
+  try {
+    new ArrayBuffer(1);
+  } catch {
+    // A task has replaced it.
+  }
 }

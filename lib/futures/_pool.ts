@@ -109,6 +109,9 @@ export class Pool {
       retire: (worker) => this.#retire(worker),
       takeBack: (worker) => this.#takeBack(worker),
       handed: (worker) => this.#watchTime(worker),
+      stop: (worker, task) => {
+        if (!worker.revoke(task)) this.#stop(worker, task);
+      },
       refuse: (task, cause) => {
         this.#fail(undefined, task, notCloneable(task.settings.ref.name, task.args, settings.toProcess, cause));
         this.#dispatchSoon();

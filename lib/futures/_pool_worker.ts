@@ -80,7 +80,8 @@ export class PoolWorker {
     while (end < tasks.length && this.#known.has(tasks[end]!.settings.ref.id) && !tasks[end]!.settings.stream) end++;
     const company = end === tasks.length ? tasks : tasks.slice(0, end);
     let count: number;
-    Task.handing = tasks;
+    const { handing } = Task; // by another pool: a getter of the arguments there has come here
+    Task.handing = handing.length === 0 ? tasks : [...handing, ...tasks];
     try {
       count = this.transport.send(
         this.#next,
@@ -94,7 +95,7 @@ export class PoolWorker {
       if (stream !== undefined) this.transport.openStream(this.#next, 0);
       throw error;
     } finally {
-      Task.handing = [];
+      Task.handing = handing;
     }
     if (this.count === 0) this.progressAt = performance.now();
     for (let i = 0; i < count; i++) {

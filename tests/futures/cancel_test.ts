@@ -3,6 +3,8 @@ import { CancelledError, type Executor, type Future, ThreadPoolExecutor, wait } 
 import { forEachPool, Gate, hold, onEachWorker, type PoolKind, poolTest, runScript } from "./_helpers.ts";
 import { throwCancelledError } from "./fixtures/tasks.ts";
 
+const abs = (n: number) => Math.abs(n);
+
 /** A task that keeps account, in its worker, of the calls that ran. */
 const mark = (n: number, ms = 0) => {
   const scope = globalThis as unknown as { ran?: number[] };
@@ -166,6 +168,26 @@ Deno.test("ThreadTransport has nothing held of calls that are over, though its t
   const { code, stdout } = await runScript("never_idle.ts", [], ["--allow-all", "--v8-flags=--expose-gc"]);
   assertEquals(code, 0);
   assert(Number(stdout) < 8_000_000, `${stdout} bytes after 49,000 calls of some 250 each`);
+});
+
+forEachPool("Future.cancel() is false in a getter of the arguments that had another pool hand out", async (kind) => {
+  await using pool = kind.create({ maxWorkers: 1 });
+  await using other = new ThreadPoolExecutor({ maxWorkers: 1, maxQueue: 1 });
+  await other.warmUp();
+  const others: Future<number>[] = [];
+  const said: boolean[] = [];
+  const trap = {
+    get value(): unknown {
+      // The second has the first handed out at once, to find whether there is room.
+      if (others.length === 0) others.push(other.submit(abs, -1), other.submit(abs, -2));
+      said.push(future.cancel());
+      return new Date(0);
+    },
+  };
+  const future: Future<Date> = pool.submit((it: { value: unknown }) => it.value as Date, trap);
+  assertEquals(await future, new Date(0));
+  assert(said.length > 0 && !said.includes(true));
+  assertEquals(await Promise.all(others), [1, 2]);
 });
 
 forEachPool("Future.cancel() is false in a getter of the arguments, as they are being sent", async (kind) => {

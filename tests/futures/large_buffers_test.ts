@@ -4,7 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { copyLargeBuffers } from "../../lib/futures/_large_buffers.ts";
 import { makeIsPlain } from "../../lib/futures/_plain_data.ts";
-import { forEachPool } from "./_helpers.ts";
+import { ThreadPoolExecutor } from "../../lib/futures/mod.ts";
+import { forEachPool, poolTest } from "./_helpers.ts";
 
 const LARGE = 65536;
 
@@ -20,6 +21,17 @@ const copy = (...values: unknown[]) => copyLargeBuffers([values], isPlain);
 Deno.test("copyLargeBuffers() copies buffers and views as structuredClone() does", () => {
   const buffer = filled(LARGE);
   class Derived extends Uint16Array {}
+  class Vector extends Float64Array {
+    override get length(): number {
+      return Math.hypot(...this);
+    }
+    override get byteOffset(): number {
+      return -1;
+    }
+    override get buffer(): never {
+      throw new RangeError("nobody asked for this");
+    }
+  }
   const values = [
     buffer,
     new Uint8Array(buffer, 8, 3),
@@ -29,6 +41,9 @@ Deno.test("copyLargeBuffers() copies buffers and views as structuredClone() does
     new DataView(buffer, 3, 5),
     new Derived(buffer),
     Buffer.from(buffer, 5, 6),
+    Object.assign(new DataView(buffer, 2), { length: 1 }),
+    Object.setPrototypeOf(new Uint8Array(buffer, 1), null),
+    new Vector(buffer, 8),
     new Float32Array([1, 2]),
     filled(7),
     "text",
@@ -45,7 +60,7 @@ Deno.test("copyLargeBuffers() copies buffers and views as structuredClone() does
     if (!ArrayBuffer.isView(value)) continue;
     const { byteOffset, byteLength } = expected[i] as ArrayBufferView;
     assertEquals([value.byteOffset, value.byteLength], [byteOffset, byteLength]);
-    if (i < 8) assert(value.buffer === copies![0]);
+    if (i < 11) assert(value.buffer === copies![0]);
   }
   assertEquals(buffers.map(({ byteLength }) => byteLength), [LARGE, 8, 7]);
   assert(!buffers.includes(buffer));
@@ -73,7 +88,9 @@ Deno.test("copyLargeBuffers() leaves to the engine what is small, and what may h
       [buffer, resizable],
       [new Uint8Array(resizable), buffer],
       [new Derived(LARGE)],
-      [Object.setPrototypeOf(new Uint8Array(LARGE), null)],
+      [Object.assign(filled(LARGE), { slice: () => new ArrayBuffer(0) })],
+      [Object.assign(filled(LARGE), { constructor: 1 })],
+      [buffer, Object.create(ArrayBuffer.prototype)],
     ]
   ) {
     assert(copy(...values) === undefined, Deno.inspect(values.map((value) => Object.prototype.toString.call(value))));
@@ -135,3 +152,18 @@ forEachPool("submitWith() sends large buffers beside a context", async (kind) =>
   assertEquals(await pool.submitWith({ context: { of: "text" } }, read, data), [LARGE, 49, "text"]);
   assertEquals(await pool.submitWith({ context: { of: [1n] } }, read, data), [LARGE, 49, [1n]]);
 });
+
+for (const name of ["ArrayBuffer", "SharedArrayBuffer", "Uint8Array", "Map"]) {
+  poolTest(`ThreadPoolExecutor goes on after a task that has taken ${name} away from its worker`, async () => {
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    const spoil = (name: string, size: number) => {
+      const scope = globalThis as unknown as Record<string, unknown>;
+      scope.kept = new Uint8Array(size);
+      scope[name] = undefined;
+    };
+    await pool.submit(spoil, name, LARGE);
+    // By a message, to the same worker.
+    const kept = (_: Date) => (globalThis as unknown as { kept: Uint8Array }).kept;
+    assertEquals((await pool.submit(kept, new Date(0))).length, LARGE);
+  });
+}

@@ -106,6 +106,53 @@ Deno.test("Pool does not send a call that was given up while the arguments of th
   await pool.shutdown({});
 });
 
+Deno.test("Pool does not send calls that are cancelled while those before them in their batch are sent one by one", async () => {
+  const sent: number[][] = [];
+  class PickyTransport extends EchoTransport {
+    override send(first: number, calls: readonly Call[]): number {
+      const values = calls.map(([, given]) => (given as readonly number[])[0]!);
+      sent.push(values);
+      if (values[0] === 2) assertEquals([tasks[2]!.cancel(), tasks[4]!.cancel()], [true, true]);
+      return super.send(first, calls.slice(0, 1));
+    }
+  }
+  const pool = fakePool(1, (events) => new PickyTransport(events));
+  await pool.warmUp(1);
+  functionRef(echo).cost = 0.001;
+  const tasks = [1, 2, 3, 4, 5, 6].map((n) => pool.submit({}, echo, [n], CALL));
+  assertEquals(await Promise.all([0, 1, 3, 5].map((i) => tasks[i])), [1, 2, 4, 6]);
+  assertEquals(sent, [[1, 2, 3, 4, 5, 6], [2], [4], [6]]);
+  await pool.shutdown({});
+});
+
+for (const revokes of [true, false]) {
+  Deno.test(`Pool ${revokes ? "takes back" : "stops"} a call that is given up while its own arguments are read`, async () => {
+    const asked: string[] = [];
+    const controller = new AbortController();
+    class PickyTransport extends EchoTransport {
+      override send(first: number, calls: readonly Call[]): number {
+        controller.abort(new RangeError("by a getter"));
+        return super.send(first, revokes ? [] : calls) || calls.length;
+      }
+      override revoke(seq: number): boolean {
+        asked.push(`revoke ${seq}`);
+        return revokes;
+      }
+      override abandon(seq?: number): boolean {
+        asked.push(`abandon ${seq}`);
+        return false;
+      }
+    }
+    const pool = fakePool(1, (events) => new PickyTransport(events));
+    await pool.warmUp(1);
+    const task = pool.submit({ signal: controller.signal }, echo, [1], CALL);
+    assertInstanceOf(await task.exception(), RangeError);
+    assertEquals(asked, revokes ? ["revoke 0"] : ["revoke 0", "abandon 0"]);
+    await pool.shutdown({});
+    assertEquals(liveWorkers.size, 0);
+  });
+}
+
 Deno.test("Pool refuses the one call of a batch that cannot be sent, and sends the others", async () => {
   const sent: number[][] = [];
   class PickyTransport extends EchoTransport {

@@ -352,6 +352,26 @@ forEachPool("submit() rejects with an error, and the pool goes on, when a getter
   assertEquals(await pool.submit(() => (globalThis as { mark?: number }).mark), pid, "the worker lives");
 });
 
+forEachPool(
+  "submit() rejects for a getter that throws when it is read again, and runs the calls before it",
+  async (kind) => {
+    await using pool = kind.create({ maxWorkers: 1 });
+    await makeQuick(echo, () => pool.submit(echo, 0));
+    let reads = 0;
+    const trap = {
+      get a(): number {
+        if (++reads > 1) throw new RangeError("trap");
+        return 1;
+      },
+    };
+    const futures = ["before", trap, "behind"].map((value) => pool.submit(echo, value));
+    const error = await futures[1]!.exception();
+    assertInstanceOf(error, NotCloneableError);
+    assertStringIncludes(error.message, "trap");
+    assertEquals([await futures[0], await futures[2]], ["before", "behind"]);
+  },
+);
+
 forEachPool("submit() reports one bad call of a batch, and runs the others", async (kind) => {
   await using pool = kind.create({ maxWorkers: 1 });
   await Promise.all(Array.from({ length: 100 }, (_, n) => pool.submit(echo, n)));
