@@ -6,7 +6,7 @@ import { times } from "./_units.ts";
 
 /** The rows that most users care for, by id. */
 const SHOWN: Record<Section, readonly string[]> = {
-  pools: ["burst", "sixty-four", "one", "first", "unequal", "object-1k", "cloned", "p50"],
+  pools: ["burst", "sixty-four", "one", "first", "cold", "unequal", "object-1k", "cloned", "p50"],
   loop: ["switch", "create", "gather", "chain", "timers", "queue", "free", "lock", "semaphore", "cancel", "parked"],
 };
 
