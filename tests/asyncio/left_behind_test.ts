@@ -171,9 +171,9 @@ Deno.test("Native code that nobody waits for ends without a word, and its errors
     console.log("end");
   `;
   const silent = [
-    `void sleep(5).then(() => console.log("went on"));`,
-    `void (async () => { await sleep(5); console.log("went on"); })();`,
-    `void (async () => { await using _ = { [Symbol.asyncDispose]: async () => await sleep(1) }; await sleep(5); })();`,
+    `void sleep(60_000).then(() => console.log("went on"));`,
+    `void (async () => { await sleep(60_000); console.log("went on"); })();`,
+    `void (async () => { await using _ = { [Symbol.asyncDispose]: async () => await sleep(1) }; await sleep(60_000); })();`,
     `createTask(async () => { await sleep(5); console.log("task"); });`,
   ];
   const results = await Promise.all(silent.map((left) => runProgram(program(left))));
@@ -184,7 +184,7 @@ Deno.test("Native code that nobody waits for ends without a word, and its errors
     [0, "task\nend\n", ""],
   ]);
   const { code, stderr } = await runProgram(
-    program(`void (async () => { try { await sleep(5); } finally { throw new RangeError("mine"); } })();`),
+    program(`void (async () => { try { await sleep(60_000); } finally { throw new RangeError("mine"); } })();`),
   );
   assertEquals(code, 1);
   assert(stderr.includes("RangeError: mine"));
