@@ -300,6 +300,7 @@ export function taskRunner(states: Int32Array, link: Link, parts: Parts): (messa
     const bytes = link.memory(memoryUsage());
     if (bytes <= maxMemory) return;
     maxMemory = Infinity; // once is enough
+    spoke = current;
     link.send(["large", bytes]);
   }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { ProcessPoolExecutor, RuntimeError } from "../../lib/futures/mod.ts";
+import { ProcessPoolExecutor, RuntimeError, ThreadPoolExecutor } from "../../lib/futures/mod.ts";
 import { assertAddsUp, forEachPool, Gate, hold, poolTest, until } from "./_helpers.ts";
 
 const same = (x: number): number => x;
@@ -147,6 +147,20 @@ forEachPool("maxMemory replaces a worker that holds more, and loses no call", as
   await until(() => pool.statistics().retired === 0);
   const { workersStarted, workersCrashed, completed } = assertAddsUp(pool.statistics());
   assertEquals([workersStarted, workersCrashed, completed], [2, 0, 24]);
+});
+
+poolTest("ThreadPoolExecutor gives no call more to a worker whose last result came with too much memory", async () => {
+  const hoard = (bytes: number) => {
+    const scope = globalThis as { hoard?: Uint8Array[] };
+    return (scope.hoard ??= []).push(new Uint8Array(bytes));
+  };
+  for (let round = 0; round < 5; round++) {
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1, maxMemory: 20e6 });
+    // So quick that both sides look for calls and results in the memory that they share.
+    for (let n = 1; n <= 20; n++) assertEquals(await pool.submit(hoard, 1), n);
+    assertEquals(await pool.submit(hoard, 25e6), 21);
+    assertEquals(await pool.submit(hoard, 1), 1);
+  }
 });
 
 forEachPool("all of the elasticity at once never stalls a backlog", async (kind) => {
