@@ -105,7 +105,7 @@ export function makeCodec(
   }
 
   /** The calls up to the first that has other arguments than numbers, booleans, `null` and `undefined`. */
-  function encodeNumbers(first: number, calls: readonly Call[], room: number): EncodedRun {
+  function encodeNumbers(first: number, calls: readonly Call[], room: number): EncodedRun | undefined {
     runView.setUint8(room, RUN_FORMAT);
     runView.setFloat64(room + 1, first, true);
     let end = room + 9;
@@ -126,7 +126,7 @@ export function makeCodec(
       end = at;
       count++;
     }
-    return { bytes: run.slice(0, end), count };
+    return count === 0 ? undefined : { bytes: run.slice(0, end), count };
   }
 
   /** Puts the arguments of a call into `run`, from `at` on. Gives where they end; `undefined` if there are others. */
@@ -227,7 +227,7 @@ export function makeCodec(
     },
     encodeRun(first, calls, room, attached) {
       const numbers = encodeNumbers(first, calls, room);
-      if (numbers.count > 0) return numbers;
+      if (numbers !== undefined) return numbers;
       if (calls.length > 1) {
         try {
           const some = encodePlain(first, calls, room) ?? encodeClones(first, calls, room, attached);

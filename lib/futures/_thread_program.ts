@@ -29,11 +29,9 @@ export function threadProgram(parts: Parts): void {
     };
 
     /** Sends a message that ends with a value. */
-    const postValue = (...message: unknown[]): void => {
-      const value = message.pop();
+    const postValue = (head: readonly unknown[], value: unknown): void => {
       const copied = parts.copyLargeBuffers([[value]], isPlain);
-      message.push(copied === undefined ? value : copied.lists[0]![0]);
-      post(message, copied?.buffers);
+      post([...head, copied === undefined ? value : copied.lists[0]![0]], copied?.buffers);
     };
 
     /** Refuses what would arrive as something else. */
@@ -51,7 +49,7 @@ export function threadProgram(parts: Parts): void {
         // The state first: with its outcome known, the parent may give the slot to another call.
         if (state === SlotState.SENT) {
           Atomics.store(states, slot, slotWord(seq, SLOTS, state));
-          postValue("result", seq, duration, value);
+          postValue(["result", seq, duration], value);
           return;
         }
         durations[slot] = duration;
@@ -60,8 +58,9 @@ export function threadProgram(parts: Parts): void {
       },
       send(message) {
         if (message[0] === "progress" || message[0] === "yield") {
-          check(message[2]);
-          return postValue(...message);
+          const [kind, seq, value] = message;
+          check(value);
+          return postValue([kind, seq], value);
         }
         if (message[0] === "error") {
           Atomics.store(states, message[1] % SLOTS, slotWord(message[1], SLOTS, SlotState.SENT));

@@ -398,22 +398,25 @@ export class ThreadTransport implements Transport {
   }
 }
 
+/** The list of arguments of a call, or those of a chunk. */
+function listsOf([id, given]: Call): readonly (readonly unknown[])[] {
+  const args = "context" in given ? given.args : given;
+  return id < 0 ? args as readonly (readonly unknown[])[] : [args];
+}
+
 /** A call with copies of its large buffers in place of those, and what is to be moved with it. */
 function withCopies(call: Call): [Call, readonly Transferable[]] {
   const [id, given] = call;
-  const { args, context } = "context" in given ? given : { args: given, context: undefined };
-  const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
-  const copied = copyLargeBuffers([...lists, [context]], isPlain);
+  const context = "context" in given ? given.context : undefined;
+  const copied = copyLargeBuffers([...listsOf(call), [context]], isPlain);
   if (copied === undefined) return [call, []];
-  const copies = id < 0 ? copied.lists.slice(0, -1) : copied.lists[0]!;
-  return [[id, context === undefined ? copies : { args: copies, context }], copied.buffers];
+  const args = id < 0 ? copied.lists.slice(0, -1) : copied.lists[0]!;
+  return [[id, context === undefined ? args : { args, context }], copied.buffers];
 }
 
 /** Refuses what would arrive as something else. */
-function assertKept([id, given]: Call, transfer: readonly Transferable[]): void {
-  const args = "context" in given ? given.args : given;
-  const lists = id < 0 ? args as readonly (readonly unknown[])[] : [args];
-  for (const list of lists) {
+function assertKept(call: Call, transfer: readonly Transferable[]): void {
+  for (const list of listsOf(call)) {
     for (const value of list) {
       if (!isForeign(value) || transfer.includes(value as Transferable)) continue;
       const found = findUncloneable(value, false);

@@ -12,6 +12,7 @@ import { makeCodec } from "./_codec.ts";
 import { findUncloneable, isForeign } from "./_cloneable.ts";
 import { encodeError } from "./_error_codec.ts";
 import { makeInbox, makePatience, nextTurn, POLL } from "./_inbox.ts";
+import { copyLargeBuffers, freeMovedBuffers } from "./_large_buffers.ts";
 import { makeIsPlain } from "./_plain_data.ts";
 import { packetWriter } from "./_process_program.ts";
 import {
@@ -29,7 +30,6 @@ import {
   TEXT_SHAPE,
   valueOf,
 } from "./_protocol.ts";
-import { copyLargeBuffers, freeMovedBuffers } from "./_large_buffers.ts";
 import { refuseMessages, takeChannel } from "./_take_channel.ts";
 import { taskRunner } from "./_task_runner.ts";
 import { getValue, makeTextRing, putValue } from "./_text_ring.ts";

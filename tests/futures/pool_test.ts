@@ -4,7 +4,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import { NotCloneableError } from "../../lib/futures/mod.ts";
 import { decodeChunk } from "../../lib/futures/_chunk.ts";
 import { functionRef } from "../../lib/futures/_function_ref.ts";
-import { liveWorkers } from "../../lib/futures/_pool.ts";
+import { liveWorkers, type Pool } from "../../lib/futures/_pool.ts";
 import type { Call } from "../../lib/futures/_protocol.ts";
 import { CALL } from "../../lib/futures/_task.ts";
 import type { TransportEvents } from "../../lib/futures/_transport.ts";
@@ -86,6 +86,14 @@ for (const retries of [0, 1]) {
   });
 }
 
+/** A pool with one worker, to which the calls of `echo` that are submitted in one go are handed together. */
+async function batchingPool(start: (events: TransportEvents) => EchoTransport): Promise<Pool> {
+  const pool = fakePool(1, start);
+  await pool.warmUp(1);
+  functionRef(echo).cost = 0.001;
+  return pool;
+}
+
 Deno.test("Pool does not send a call that was given up while the arguments of the others of its batch were read", async () => {
   const sent: number[][] = [];
   const controller = new AbortController();
@@ -96,9 +104,7 @@ Deno.test("Pool does not send a call that was given up while the arguments of th
       return super.send(first, calls.slice(0, 1));
     }
   }
-  const pool = fakePool(1, (events) => new PickyTransport(events));
-  await pool.warmUp(1);
-  functionRef(echo).cost = 0.001;
+  const pool = await batchingPool((events) => new PickyTransport(events));
   const tasks = [1, 2, 3].map((n) => pool.submit(n === 2 ? { signal: controller.signal } : {}, echo, [n], CALL));
   assertInstanceOf(await tasks[1]!.exception(), RangeError);
   assertEquals(await Promise.all([tasks[0], tasks[2]]), [1, 3]);
@@ -116,9 +122,7 @@ Deno.test("Pool does not send calls that are cancelled while those before them i
       return super.send(first, calls.slice(0, 1));
     }
   }
-  const pool = fakePool(1, (events) => new PickyTransport(events));
-  await pool.warmUp(1);
-  functionRef(echo).cost = 0.001;
+  const pool = await batchingPool((events) => new PickyTransport(events));
   const tasks = [1, 2, 3, 4, 5, 6].map((n) => pool.submit({}, echo, [n], CALL));
   assertEquals(await Promise.all([0, 1, 3, 5].map((i) => tasks[i])), [1, 2, 4, 6]);
   assertEquals(sent, [[1, 2, 3, 4, 5, 6], [2], [4], [6]]);
@@ -163,9 +167,7 @@ Deno.test("Pool refuses the one call of a batch that cannot be sent, and sends t
       return super.send(first, calls.slice(0, 2));
     }
   }
-  const pool = fakePool(1, (events) => new PickyTransport(events));
-  await pool.warmUp(1);
-  functionRef(echo).cost = 0.001;
+  const pool = await batchingPool((events) => new PickyTransport(events));
   const tasks = [1, 2, 3, 4].map((n) => pool.submit({}, echo, [n], CALL));
   assertInstanceOf(await tasks[2]!.exception(), NotCloneableError);
   assertEquals(await Promise.all([tasks[0], tasks[1], tasks[3]]), [1, 2, 4]);
